@@ -1,0 +1,1 @@
+//! The registry of Jackfield: leases, lists and watches

@@ -1,0 +1,1 @@
+//! Guests for tests and for the demo, built when first needed

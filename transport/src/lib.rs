@@ -1,0 +1,1 @@
+//! QUIC and TLS for every role of Jackfield

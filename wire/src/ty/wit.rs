@@ -1,0 +1,1 @@
+//! WIT text of types.
