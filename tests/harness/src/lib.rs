@@ -1,0 +1,1 @@
+//! Real processes, folders and waiting for the scenarios and the demo.
