@@ -69,7 +69,9 @@ impl Guest for Calc {
 
     fn fib(n: u32) -> Result<u64, String> {
         if n > LAST_FIB {
-            return Err(format!("fib({n}) does not fit in 64 bits; the last that does is fib({LAST_FIB})"));
+            return Err(format!(
+                "fib({n}) does not fit in 64 bits; the last that does is fib({LAST_FIB})"
+            ));
         }
         let (mut this, mut next) = (0u64, 1u64);
         for _ in 0..n {
@@ -112,7 +114,11 @@ impl Guest for Calc {
 }
 
 fn divisor(b: f64) -> Result<f64, String> {
-    if b == 0.0 { Err("division by zero".into()) } else { Ok(b) }
+    if b == 0.0 {
+        Err("division by zero".into())
+    } else {
+        Ok(b)
+    }
 }
 
 /// fib(93) = 12,200,160,415,121,876,738 is the last below 2^64.

@@ -32,7 +32,12 @@ macro_rules! runtime {
 
         /// Where the host asks for room for arguments.
         #[unsafe(no_mangle)]
-        unsafe extern "C" fn cabi_realloc(old: *mut u8, old_size: usize, align: usize, size: usize) -> *mut u8 {
+        unsafe extern "C" fn cabi_realloc(
+            old: *mut u8,
+            old_size: usize,
+            align: usize,
+            size: usize,
+        ) -> *mut u8 {
             // SAFETY: the component runtime calls this under the canonical ABI's contract, which is `resize`'s.
             unsafe { $crate::resize(old, old_size, align, size) }
         }
@@ -64,7 +69,13 @@ pub unsafe fn resize(old: *mut u8, old_size: usize, align: usize, size: usize) -
     // SAFETY: `align` is a power of two by contract, and a wasm32 size above isize::MAX fails in the allocator.
     let layout = |size| unsafe { Layout::from_size_align_unchecked(size, align) };
     // SAFETY: `size` is not zero here; `old` fits `old_size` and `align` by contract.
-    let new = unsafe { if old_size == 0 { alloc(layout(size)) } else { realloc(old, layout(old_size), size) } };
+    let new = unsafe {
+        if old_size == 0 {
+            alloc(layout(size))
+        } else {
+            realloc(old, layout(old_size), size)
+        }
+    };
     if new.is_null() {
         handle_alloc_error(layout(size));
     }

@@ -12,7 +12,11 @@ pub fn encode(data: &[u8]) -> String {
         let bits = u32::from_be_bytes(group);
         for place in 0..4 {
             let digit = (bits >> (18 - 6 * place)) & 63;
-            text.push(if place <= chunk.len() { ALPHABET[digit as usize] as char } else { '=' });
+            text.push(if place <= chunk.len() {
+                ALPHABET[digit as usize] as char
+            } else {
+                '='
+            });
         }
     }
     text
@@ -39,10 +43,12 @@ pub fn decode(text: &str) -> Result<Vec<u8>, Base64Error> {
 
 /// Removes the one or two `=` that end a full last group.
 fn strip_padding(text: &str) -> &str {
-    if text.len() % 4 != 0 {
+    if !text.len().is_multiple_of(4) {
         return text;
     }
-    text.strip_suffix("==").or_else(|| text.strip_suffix('=')).unwrap_or(text)
+    text.strip_suffix("==")
+        .or_else(|| text.strip_suffix('='))
+        .unwrap_or(text)
 }
 
 fn value(position: usize, character: char) -> Result<u32, Base64Error> {
@@ -50,7 +56,10 @@ fn value(position: usize, character: char) -> Result<u32, Base64Error> {
         .iter()
         .position(|letter| char::from(*letter) == character)
         .map(|value| value as u32)
-        .ok_or(Base64Error::BadCharacter(BadCharacter { position: position as u32, character }))
+        .ok_or(Base64Error::BadCharacter(BadCharacter {
+            position: position as u32,
+            character,
+        }))
 }
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -31,7 +31,9 @@ impl Guest for Text {
     fn top_words(text: String, limit: Option<u32>) -> Vec<(String, u32)> {
         let mut counts = BTreeMap::<String, u32>::new();
         let lower = Self::lower(text);
-        let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        let words = lower
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty());
         for word in words {
             *counts.entry(word.into()).or_default() += 1;
         }
@@ -43,7 +45,9 @@ impl Guest for Text {
 
     fn slug(text: String) -> String {
         let lower = Self::lower(text);
-        let parts = lower.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty());
+        let parts = lower
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|part| !part.is_empty());
         parts.collect::<Vec<_>>().join("-")
     }
 
@@ -60,7 +64,9 @@ impl Guest for Text {
     }
 
     fn truncate(text: String, limit: u32, ellipsis: Option<String>) -> String {
-        let Some((cut, _)) = text.char_indices().nth(limit as usize) else { return text };
+        let Some((cut, _)) = text.char_indices().nth(limit as usize) else {
+            return text;
+        };
         let mut short: String = text[..cut].into();
         short.push_str(ellipsis.as_deref().unwrap_or("…"));
         short
@@ -80,7 +86,9 @@ impl Guest for Text {
 
     fn crc32(data: Vec<u8>) -> u32 {
         let remainder = data.iter().fold(u32::MAX, |crc, byte| {
-            (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (CRC_POLYNOMIAL & 0u32.wrapping_sub(crc & 1)))
+            (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+                (crc >> 1) ^ (CRC_POLYNOMIAL & 0u32.wrapping_sub(crc & 1))
+            })
         });
         !remainder
     }
