@@ -4,8 +4,12 @@
 //! every part says the same. Types that cannot travel (resources, streams, futures, error
 //! contexts) have no variant: a function that uses one is refused with its reason.
 
+mod example;
+mod nearest;
 mod schema;
 mod wit;
+
+pub use nearest::nearest;
 
 use serde::{Deserialize, Serialize};
 
