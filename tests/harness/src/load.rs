@@ -1,0 +1,71 @@
+//! Callers that call all the time, while something happens around them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use jackfield_client::Client;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Callers of `greeter.greet`, each with one call after another.
+pub struct Load {
+    tally: Arc<Mutex<Tally>>,
+    stop: watch::Sender<bool>,
+    callers: JoinSet<()>,
+}
+
+/// What the callers got.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// How many calls were answered.
+    pub answered: u64,
+    /// The text of every failure.
+    pub failures: Vec<String>,
+    /// How often each answer came since [`Load::forget_answers`].
+    pub answers: BTreeMap<String, u64>,
+}
+
+impl Load {
+    /// Starts `callers` of them.
+    pub fn start(client: &Client, callers: usize) -> Self {
+        let tally = Arc::new(Mutex::new(Tally::default()));
+        let (stop, stopped) = watch::channel(false);
+        let mut set = JoinSet::new();
+        for _ in 0..callers {
+            set.spawn(call_until(client.clone(), tally.clone(), stopped.clone()));
+        }
+        Self { tally, stop, callers: set }
+    }
+
+    /// What came until now.
+    pub fn tally(&self) -> Tally {
+        self.tally.lock().expect("no caller panics with the lock held").clone()
+    }
+
+    /// Starts [`Tally::answers`] afresh.
+    pub fn forget_answers(&self) {
+        self.tally.lock().expect("no caller panics with the lock held").answers.clear();
+    }
+
+    /// Lets every caller finish its call, and says what came.
+    pub async fn stop(mut self) -> Tally {
+        // No caller left to tell is as good as told.
+        let _ = self.stop.send(true);
+        while self.callers.join_next().await.is_some() {}
+        self.tally()
+    }
+}
+
+async fn call_until(client: Client, tally: Arc<Mutex<Tally>>, stopped: watch::Receiver<bool>) {
+    while !*stopped.borrow() {
+        let answer = client.call::<_, String>("greeter.greet", ("Ada",)).await;
+        let mut tally = tally.lock().expect("no caller panics with the lock held");
+        match answer {
+            Ok(text) => {
+                tally.answered += 1;
+                *tally.answers.entry(text).or_default() += 1;
+            }
+            Err(error) => tally.failures.push(error.to_string()),
+        }
+    }
+}
