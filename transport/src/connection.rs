@@ -1,0 +1,68 @@
+//! A connection that this side dialled.
+//!
+//! It lives as long as one clone, or one exchange of it, does, unless either side closes it before.
+
+use std::{fmt, sync::Arc};
+
+use quinn::Side;
+
+use crate::{CloseCode, CloseReason, Exchange, Peer, PeerId, TransportLimits, link::Link};
+
+/// A connection to a server. Cheap to clone.
+#[derive(Clone)]
+pub struct Connection {
+    quic: quinn::Connection,
+    link: Arc<Link>,
+}
+
+impl Connection {
+    pub(crate) fn new(quic: quinn::Connection, id: PeerId, limits: TransportLimits) -> Self {
+        let peer = Peer { id, address: quic.remote_address() };
+        Self { quic, link: Arc::new(Link::new(peer, limits, Side::Client)) }
+    }
+
+    /// Opens an exchange. Waits while the peer has as many open as it allows.
+    ///
+    /// # Errors
+    /// When the connection is gone: nothing was sent.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn open(&self) -> Result<Exchange, OpenError> {
+        match self.quic.open_bi().await {
+            Ok((sending, receiving)) => Ok(Exchange::new(sending, receiving, self.link.clone())),
+            Err(error) => Err(OpenError((&error).into())),
+        }
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        &self.link.peer
+    }
+
+    /// Whether it has ended, as far as this side knows.
+    pub fn is_closed(&self) -> bool {
+        self.quic.close_reason().is_some()
+    }
+
+    /// Waits for its end.
+    pub async fn closed(&self) -> CloseReason {
+        (&self.quic.closed().await).into()
+    }
+
+    /// Ends it at once; exchanges that still run fail.
+    pub fn close(&self, code: CloseCode) {
+        self.quic.close(code.varint(), &[]);
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("peer", self.peer()).finish_non_exhaustive()
+    }
+}
+
+/// A connection that ended before an exchange could be opened: nothing was sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("connection lost before the call was sent")]
+pub struct OpenError(#[source] pub CloseReason);

@@ -1,0 +1,279 @@
+//! One exchange: one bidirectional stream, a sequence of frames each way.
+//!
+//! An exchange that is dropped before both directions ended takes them down by reset and stop:
+//! that is how a caller cancels, and how a handler that panics tells its caller.
+
+use std::{fmt, future::Future, sync::Arc};
+
+use bytes::Bytes;
+use jackfield_wire::{Executed, Frame, FrameDecoder, FrameError, FrameKind, frame};
+use quinn::{ReadError, RecvStream, SendStream, Side, StoppedError, WriteError};
+
+use crate::{CloseReason, Peer, StreamCode, link::Link};
+
+/// One stream of a connection, at either end.
+pub struct Exchange {
+    /// `None` once it was given to the link; see [`Link::keep`].
+    sending: Option<SendStream>,
+    receiving: RecvStream,
+    decoder: FrameDecoder,
+    link: Arc<Link>,
+    /// Something was written: the peer may have it.
+    sent: bool,
+    finished_sending: bool,
+    finished_receiving: bool,
+}
+
+impl Exchange {
+    pub(crate) fn new(sending: SendStream, receiving: RecvStream, link: Arc<Link>) -> Self {
+        Self {
+            decoder: FrameDecoder::new(link.limits.frames),
+            sending: Some(sending),
+            receiving,
+            link,
+            sent: false,
+            finished_sending: false,
+            finished_receiving: false,
+        }
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        &self.link.peer
+    }
+
+    /// Position of this exchange on its connection, from 0.
+    pub fn index(&self) -> u64 {
+        self.receiving.id().index()
+    }
+
+    /// The next frame, or `None` at the peer's regular end.
+    ///
+    /// Reading to that `None` costs nothing extra when the peer used
+    /// [`send_last`](Self::send_last), and spares both sides a packet.
+    ///
+    /// # Errors
+    /// See [`ExchangeError`]; the exchange is of no more use after one.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: no byte is lost.
+    pub async fn recv(&mut self) -> Result<Option<Frame>, ExchangeError> {
+        loop {
+            if let Some(frame) = self.decoder.next_frame()? {
+                return Ok(Some(frame));
+            }
+            if self.finished_receiving {
+                return Ok(None);
+            }
+            match self.receiving.read_chunk(usize::MAX, true).await {
+                Ok(Some(chunk)) => self.decoder.push(chunk.bytes),
+                Ok(None) => {
+                    self.finished_receiving = true;
+                    self.decoder.finish()?;
+                }
+                Err(error) => return Err(self.read_failed(error)),
+            }
+        }
+    }
+
+    /// Sends frames, as one write. Waits while the peer does not read.
+    ///
+    /// # Errors
+    /// See [`ExchangeError`]. After an error [`recv`](Self::recv) may still hold an answer that
+    /// the peer gave before it read everything.
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: a part of the frames may have been sent. Drop the exchange then.
+    pub async fn send(&mut self, frames: &[(FrameKind, &[u8])]) -> Result<(), ExchangeError> {
+        let Some(sending) = self.sending.as_mut().filter(|_| !self.finished_sending) else {
+            return Err(ExchangeError::Ended);
+        };
+        self.sent = true;
+        match sending.write_chunk(joined(frames)).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.write_failed(error)),
+        }
+    }
+
+    /// Sends the last frames, as one write with the end of this direction.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: drop the exchange.
+    pub async fn send_last(&mut self, frames: &[(FrameKind, &[u8])]) -> Result<(), ExchangeError> {
+        self.send(frames).await?;
+        // An error says that the peer stopped reading: whoever waits for its answer will see why.
+        let _stopped = self.sending.as_mut().map(SendStream::finish);
+        self.finished_sending = true;
+        Ok(())
+    }
+
+    /// Resolves when nobody waits for what this side sends any more: the peer dropped its end, or
+    /// the connection is gone. Stays pending otherwise; after [`send_last`](Self::send_last) it
+    /// resolves too, once everything was delivered.
+    ///
+    /// The future is independent of the exchange, so a guest can run between the two.
+    ///
+    /// # Cost
+    /// One lock and one map entry of the connection; ask only while something long runs.
+    pub fn cancelled(&self) -> impl Future<Output = Cancelled> + Send + 'static + use<> {
+        let stopped = self.sending.as_ref().map(SendStream::stopped);
+        async move {
+            match stopped {
+                Some(stopped) => Cancelled::from(stopped.await),
+                None => Cancelled::Finished,
+            }
+        }
+    }
+
+    /// Tells the peer that this exchange was not taken: nothing was executed, elsewhere it may
+    /// work.
+    pub fn refuse(mut self) {
+        self.abandon(StreamCode::Unavailable);
+    }
+
+    /// Ends what has not ended yet, with a reason.
+    fn abandon(&mut self, code: StreamCode) {
+        // Errors say that the direction is closed already, which is what is asked for.
+        if !self.finished_sending
+            && let Some(sending) = self.sending.as_mut()
+        {
+            let _closed = sending.reset(code.varint());
+        }
+        if !self.finished_receiving {
+            let code = if self.finished_sending { StreamCode::NotNeeded } else { code };
+            let _closed = self.receiving.stop(code.varint());
+        }
+        self.finished_sending = true;
+        self.finished_receiving = true;
+    }
+
+    fn read_failed(&mut self, error: ReadError) -> ExchangeError {
+        match error {
+            ReadError::Reset(code) => self.ended_by(StreamCode::from_varint(code)),
+            ReadError::ConnectionLost(error) => self.lost(CloseReason::from(&error)),
+            ReadError::ClosedStream
+            | ReadError::IllegalOrderedRead
+            | ReadError::ZeroRttRejected => ExchangeError::Ended,
+        }
+    }
+
+    fn write_failed(&mut self, error: WriteError) -> ExchangeError {
+        match error {
+            WriteError::Stopped(code) => self.ended_by(StreamCode::from_varint(code)),
+            WriteError::ConnectionLost(error) => self.lost(CloseReason::from(&error)),
+            WriteError::ClosedStream | WriteError::ZeroRttRejected => ExchangeError::Ended,
+        }
+    }
+
+    fn ended_by(&mut self, code: StreamCode) -> ExchangeError {
+        match code {
+            StreamCode::Unavailable => ExchangeError::Unavailable,
+            code => ExchangeError::Reset(code),
+        }
+    }
+
+    fn lost(&mut self, reason: CloseReason) -> ExchangeError {
+        let not_taken = !self.sent || reason.before(self.index());
+        let executed = if not_taken { Executed::No } else { Executed::Unknown };
+        ExchangeError::ConnectionLost { reason, executed }
+    }
+
+    fn drop_code(&self) -> StreamCode {
+        match self.link.side {
+            _ if self.decoder_failed() => StreamCode::Malformed,
+            Side::Client => StreamCode::Cancelled,
+            Side::Server => StreamCode::Failed,
+        }
+    }
+
+    fn decoder_failed(&self) -> bool {
+        false
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let code = self.drop_code();
+        self.abandon(code);
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").field("peer", self.peer()).field("index", &self.index()).finish()
+    }
+}
+
+/// Why nobody waits for an answer any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// The peer dropped its end.
+    ByPeer(StreamCode),
+    /// The connection is gone.
+    ConnectionLost(CloseReason),
+    /// Everything was sent and has arrived.
+    Finished,
+}
+
+impl From<Result<Option<quinn::VarInt>, StoppedError>> for Cancelled {
+    fn from(end: Result<Option<quinn::VarInt>, StoppedError>) -> Self {
+        match end {
+            Ok(Some(code)) => Self::ByPeer(StreamCode::from_varint(code)),
+            Ok(None) | Err(StoppedError::ZeroRttRejected) => Self::Finished,
+            Err(StoppedError::ConnectionLost(error)) => Self::ConnectionLost((&error).into()),
+        }
+    }
+}
+
+/// An exchange that did not come to its end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExchangeError {
+    /// What arrived were not frames, or too long ones.
+    #[error("malformed stream")]
+    Frame(#[from] FrameError),
+    /// The peer takes no new exchanges; another one may.
+    #[error("the peer takes no new calls")]
+    Unavailable,
+    /// The peer ended the stream early.
+    #[error("the peer ended the stream: {0}")]
+    Reset(StreamCode),
+    /// The connection broke.
+    #[error("connection lost")]
+    ConnectionLost {
+        /// How it ended.
+        #[source]
+        reason: CloseReason,
+        /// `No` when the peer cannot have taken this exchange, otherwise `Unknown`.
+        executed: Executed,
+    },
+    /// This side had ended the direction before: a mistake of the calling code.
+    #[error("this direction of the stream has ended already")]
+    Ended,
+}
+
+impl ExchangeError {
+    /// Whether the peer can have executed the request, as far as this side of a call can tell.
+    pub fn executed(&self) -> Executed {
+        match self {
+            Self::Unavailable => Executed::No,
+            Self::ConnectionLost { executed, .. } => *executed,
+            Self::Frame(_) | Self::Reset(_) | Self::Ended => Executed::Unknown,
+        }
+    }
+}
+
+fn joined(frames: &[(FrameKind, &[u8])]) -> Bytes {
+    let len = frames.iter().map(|(_, payload)| PREFIX + payload.len()).sum();
+    let mut out = Vec::with_capacity(len);
+    for (kind, payload) in frames {
+        frame::encode(*kind, payload, &mut out);
+    }
+    out.into()
+}
+
+/// Bytes that a frame has before its payload; see [`jackfield_wire::frame`].
+const PREFIX: usize = 5;

@@ -1,0 +1,100 @@
+//! Every bound and timeout of a connection.
+//!
+//! quinn's defaults let one peer claim about 260 MB (100 + 100 streams of 1.25 MB, an unbounded
+//! connection window, 10 MB of unacknowledged answers); with these it is about 2 MiB.
+
+use std::{sync::Arc, time::Duration};
+
+use jackfield_wire::FrameLimits;
+use quinn::{IdleTimeout, TransportConfig, VarInt};
+
+/// Bounds of one endpoint and of each of its connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TransportLimits {
+    /// A connection on which nothing arrived for this long is dead. Default 6 s: three lost
+    /// keep-alives. Longer hides dead hosts, shorter kills connections of a loaded machine.
+    /// The shorter one of both sides' values holds.
+    pub idle_timeout: Duration,
+    /// How often an otherwise silent dialling side says that it lives. Default 2 s; servers never
+    /// send any. Must be well below [`idle_timeout`](Self::idle_timeout).
+    pub keep_alive: Duration,
+    /// How long a server gives an incoming connection to finish its handshake. Default 5 s.
+    pub handshake_timeout: Duration,
+    /// Unread bytes that a peer may have on one stream. Default 256 KiB: larger arguments flow
+    /// as they are read; the product of it and 1/RTT bounds the speed of one stream.
+    pub stream_window: u32,
+    /// Unread bytes that a peer may have on all streams of a connection. Default 1 MiB.
+    pub connection_window: u32,
+    /// Bytes sent but not acknowledged, per connection; what a peer that never acknowledges can
+    /// make this side hold. Default 1 MiB.
+    pub send_window: u32,
+    /// Streams that a peer may have open at once. Default 1,024; the next one waits at the peer.
+    /// Zero on the dialling side, always: nobody opens streams towards a client.
+    pub streams: u32,
+    /// Connections that a server holds at once. Default 1,024; the next one is refused.
+    pub connections: usize,
+    /// Connections in their handshake that a server holds at once. Default 1,024; the next one is
+    /// refused.
+    pub handshakes: usize,
+    /// From this many unfinished handshakes on, a new peer must first show that it receives at its
+    /// address (a QUIC retry, one round trip). Default 256. Zero asks it of everyone.
+    pub retry_above: usize,
+    /// The longest frames that are taken.
+    pub frames: FrameLimits,
+}
+
+impl Default for TransportLimits {
+    fn default() -> Self {
+        Self {
+            idle_timeout: Duration::from_secs(6),
+            keep_alive: Duration::from_secs(2),
+            handshake_timeout: Duration::from_secs(5),
+            stream_window: 256 << 10,
+            connection_window: 1 << 20,
+            send_window: 1 << 20,
+            streams: 1024,
+            connections: 1024,
+            handshakes: 1024,
+            retry_above: 256,
+            frames: FrameLimits::default(),
+        }
+    }
+}
+
+impl TransportLimits {
+    pub(crate) fn serving(&self) -> Arc<TransportConfig> {
+        let mut config = self.common();
+        config.max_concurrent_bidi_streams(VarInt::from_u32(self.streams));
+        Arc::new(config)
+    }
+
+    pub(crate) fn dialling(&self) -> Arc<TransportConfig> {
+        let mut config = self.common();
+        config.max_concurrent_bidi_streams(VarInt::from_u32(0));
+        config.keep_alive_interval(Some(self.keep_alive));
+        Arc::new(config)
+    }
+
+    fn common(&self) -> TransportConfig {
+        let mut config = TransportConfig::default();
+        config
+            .max_idle_timeout(Some(idle_timeout(self.idle_timeout)))
+            .stream_receive_window(VarInt::from_u32(self.stream_window))
+            .receive_window(VarInt::from_u32(self.connection_window))
+            .send_window(u64::from(self.send_window))
+            .max_concurrent_uni_streams(VarInt::from_u32(0))
+            .datagram_receive_buffer_size(None)
+            .crypto_buffer_size(CRYPTO_BUFFER);
+        config
+    }
+}
+
+/// QUIC counts milliseconds in 62 bits; what is longer means for ever.
+fn idle_timeout(limit: Duration) -> IdleTimeout {
+    IdleTimeout::try_from(limit).unwrap_or_else(|_| IdleTimeout::from(VarInt::MAX))
+}
+
+/// Bytes of handshake that may arrive out of order. A chain of ours has below 2 KiB; quinn's
+/// default of 16 KiB is kept because organisations bring chains of several certificates.
+const CRYPTO_BUFFER: usize = 16 << 10;

@@ -1,0 +1,231 @@
+//! A server: one socket, an accept loop that only accepts, a task per connection, a task per
+//! exchange. Each task belongs to the one before it, so dropping the [`Server`] ends them all.
+
+mod accept;
+mod session;
+
+use std::{
+    future::Future,
+    io,
+    net::{SocketAddr, UdpSocket},
+    sync::Arc,
+    time::Duration,
+};
+
+use quinn::{Endpoint, EndpointConfig, TokioRuntime};
+use tokio::{
+    sync::{OnceCell, watch},
+    task::JoinSet,
+    time::Instant,
+};
+
+use self::accept::Acceptor;
+use crate::{CloseCode, Exchange, Identity, Peer, Protocol, TransportLimits, tls};
+
+/// What a server needs to start.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Where to listen; port 0 picks one.
+    pub listen: SocketAddr,
+    /// Who it is. Beyond loopback it must be one set up on purpose.
+    pub identity: Identity,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// Its bounds.
+    pub limits: TransportLimits,
+}
+
+/// What a server does with its connections and exchanges.
+pub trait Serve: Send + Sync + 'static {
+    /// State of one connection; dropped when the connection is gone and its exchanges have ended.
+    type Session: Send + Sync + 'static;
+
+    /// A peer has connected and proved who it is.
+    fn connected(&self, peer: &Peer) -> Self::Session;
+
+    /// One exchange, in its own task. A panic ends this exchange only. It goes on when the
+    /// connection is lost: see [`Exchange::cancelled`].
+    fn exchange(
+        &self,
+        session: &Arc<Self::Session>,
+        exchange: Exchange,
+    ) -> impl Future<Output = ()> + Send;
+}
+
+/// A running server. Dropping it ends everything at once; [`shutdown`](Self::shutdown) is polite.
+pub struct Server {
+    local: SocketAddr,
+    phase: watch::Sender<Phase>,
+    endpoint: Endpoint,
+    /// The accept loop, which owns all other tasks. Held by the one who shuts down.
+    main: tokio::sync::Mutex<JoinSet<DrainReport>>,
+    report: OnceCell<DrainReport>,
+}
+
+impl Server {
+    /// Starts a server; it listens when this returns. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When the address is beyond loopback without an identity set up on purpose, or cannot be
+    /// bound.
+    pub fn spawn<S: Serve>(config: ServerConfig, serve: Arc<S>) -> Result<Self, BindError> {
+        let address = config.listen;
+        if !address.ip().to_canonical().is_loopback() && !config.identity.is_deliberate() {
+            return Err(BindError::NotLoopback(address));
+        }
+        let failed = |source| BindError::from_io(address, source);
+        let endpoint = bind(&config)?;
+        let local = endpoint.local_addr().map_err(failed)?;
+        let (phase, phases) = watch::channel(Phase::Serving);
+        let acceptor = Acceptor::new(endpoint.clone(), serve, config.limits, phases);
+        let mut main = JoinSet::new();
+        main.spawn(acceptor.run());
+        Ok(Self {
+            local,
+            phase,
+            endpoint,
+            main: tokio::sync::Mutex::new(main),
+            report: OnceCell::new(),
+        })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Refuses new connections and new exchanges from now on, telling peers that nothing was
+    /// executed; what runs goes on.
+    pub fn stop_accepting(&self) {
+        self.advance(Phase::Refusing);
+    }
+
+    /// Refuses what is new, lets exchanges run for `grace`, ends the rest, closes all connections
+    /// and waits until peers know. A second caller waits for the same end and gets the same report.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: the shutdown goes on, another call waits for it.
+    pub async fn shutdown(&self, grace: Duration) -> DrainReport {
+        self.advance(Phase::Closing(Instant::now() + grace));
+        *self.report.get_or_init(|| self.finished()).await
+    }
+
+    async fn finished(&self) -> DrainReport {
+        let ended = self.main.lock().await.join_next().await;
+        self.endpoint.close(CloseCode::ShuttingDown.varint(), &[]);
+        self.endpoint.wait_idle().await;
+        match ended {
+            Some(Ok(report)) => report,
+            // It ends by return only; a panic in it is a fault that the log shows.
+            Some(Err(error)) => {
+                tracing::error!(%error, "accept loop failed");
+                DrainReport::default()
+            }
+            None => DrainReport::default(),
+        }
+    }
+
+    /// Phases only go forward, and the first deadline holds.
+    fn advance(&self, to: Phase) {
+        self.phase.send_if_modified(|phase| {
+            let forward = to.order() > phase.order();
+            if forward {
+                *phase = to;
+            }
+            forward
+        });
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.endpoint.close(CloseCode::ShuttingDown.varint(), &[]);
+    }
+}
+
+/// How far a server is on its way down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Serving,
+    Refusing,
+    /// Until when exchanges may run.
+    Closing(Instant),
+}
+
+impl Phase {
+    fn order(self) -> u8 {
+        match self {
+            Self::Serving => 0,
+            Self::Refusing => 1,
+            Self::Closing(_) => 2,
+        }
+    }
+}
+
+/// How a shutdown went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DrainReport {
+    /// Connections that were open.
+    pub connections: usize,
+    /// Exchanges that ended by themselves within the grace time.
+    pub finished: usize,
+    /// Exchanges that were cut off at its end.
+    pub cut_off: usize,
+}
+
+impl DrainReport {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.connections += other.connections;
+        self.finished += other.finished;
+        self.cut_off += other.cut_off;
+    }
+}
+
+/// A server that could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// Beyond loopback, other machines can connect: who they are must be decided on purpose.
+    #[error(
+        "{0} can be reached from other machines, which needs an identity set up on purpose: \
+         listen on a loopback address such as 127.0.0.1, or give an identity directory"
+    )]
+    NotLoopback(SocketAddr),
+    /// Another process has the port.
+    #[error(
+        "{0} is in use: stop the process that listens there, or choose another port (0 picks a free one)"
+    )]
+    InUse(SocketAddr),
+    /// The operating system refused; the source says why.
+    #[error("cannot listen on {address}")]
+    Failed {
+        /// Where.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// TLS could not be set up: a broken build.
+    #[error("TLS cannot be used: {0}")]
+    Tls(String),
+}
+
+impl BindError {
+    fn from_io(address: SocketAddr, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::InUse(address),
+            _ => Self::Failed { address, source },
+        }
+    }
+}
+
+fn bind(config: &ServerConfig) -> Result<Endpoint, BindError> {
+    let tls = tls::serving(&config.identity, config.protocol)
+        .map_err(|error| BindError::Tls(error.to_string()))?;
+    let mut quic = quinn::ServerConfig::with_crypto(Arc::new(tls));
+    quic.transport_config(config.limits.serving()).max_incoming(config.limits.handshakes);
+    let failed = |source| BindError::from_io(config.listen, source);
+    let socket = UdpSocket::bind(config.listen).map_err(failed)?;
+    Endpoint::new(EndpointConfig::default(), Some(quic), socket, Arc::new(TokioRuntime))
+        .map_err(failed)
+}
