@@ -114,11 +114,7 @@ impl Guest for Calc {
 }
 
 fn divisor(b: f64) -> Result<f64, String> {
-    if b == 0.0 {
-        Err("division by zero".into())
-    } else {
-        Ok(b)
-    }
+    if b == 0.0 { Err("division by zero".into()) } else { Ok(b) }
 }
 
 /// fib(93) = 12,200,160,415,121,876,738 is the last below 2^64.

@@ -17,10 +17,7 @@ impl Guest for Greeter {
     }
 
     fn greet_all(names: Vec<String>) -> Vec<String> {
-        names
-            .into_iter()
-            .map(|name| Self::greet(name, None))
-            .collect()
+        names.into_iter().map(|name| Self::greet(name, None)).collect()
     }
 
     fn add(a: i32, b: i32) -> i32 {

@@ -70,11 +70,7 @@ pub unsafe fn resize(old: *mut u8, old_size: usize, align: usize, size: usize) -
     let layout = |size| unsafe { Layout::from_size_align_unchecked(size, align) };
     // SAFETY: `size` is not zero here; `old` fits `old_size` and `align` by contract.
     let new = unsafe {
-        if old_size == 0 {
-            alloc(layout(size))
-        } else {
-            realloc(old, layout(old_size), size)
-        }
+        if old_size == 0 { alloc(layout(size)) } else { realloc(old, layout(old_size), size) }
     };
     if new.is_null() {
         handle_alloc_error(layout(size));

@@ -11,38 +11,23 @@ impl Guest for Shapes {
         style: Option<Style>,
         label: Option<String>,
     ) -> Figure {
-        Figure {
-            shape,
-            style: style.unwrap_or(Style::OUTLINED),
-            color,
-            label,
-        }
+        Figure { shape, style: style.unwrap_or(Style::OUTLINED), color, label }
     }
 
     fn describe(figure: Figure) -> String {
         let color = figure.color.map(name).unwrap_or("colourless");
-        let label = figure
-            .label
-            .map(|label| format!(" called {label}"))
-            .unwrap_or_default();
+        let label = figure.label.map(|label| format!(" called {label}")).unwrap_or_default();
         let styles: Vec<_> = STYLES
             .iter()
             .filter(|(flag, _)| figure.style.contains(*flag))
             .map(|(_, name)| *name)
             .collect();
-        let styles = if styles.is_empty() {
-            "not drawn".into()
-        } else {
-            styles.join(" and ")
-        };
+        let styles = if styles.is_empty() { "not drawn".into() } else { styles.join(" and ") };
         format!("a {color} {}{label}, {styles}", kind(&figure.shape))
     }
 
     fn legend(figures: Vec<Figure>) -> Vec<(String, Option<Color>)> {
-        figures
-            .into_iter()
-            .filter_map(|figure| Some((figure.label?, figure.color)))
-            .collect()
+        figures.into_iter().filter_map(|figure| Some((figure.label?, figure.color))).collect()
     }
 }
 

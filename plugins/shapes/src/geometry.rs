@@ -15,11 +15,7 @@ impl Guest for Shapes {
             Shape::Rectangle(r) => (r.max.x - r.min.x) * (r.max.y - r.min.y),
             // The shoelace formula.
             Shape::Polygon(corners) => {
-                edges(&corners)
-                    .map(|(a, b)| a.x * b.y - b.x * a.y)
-                    .sum::<f64>()
-                    .abs()
-                    / 2.0
+                edges(&corners).map(|(a, b)| a.x * b.y - b.x * a.y).sum::<f64>().abs() / 2.0
             }
         })
     }
@@ -30,9 +26,9 @@ impl Guest for Shapes {
             Shape::Empty | Shape::Dot(_) => 0.0,
             Shape::Circle(circle) => 2.0 * PI * circle.radius,
             Shape::Rectangle(r) => 2.0 * (r.max.x - r.min.x + r.max.y - r.min.y),
-            Shape::Polygon(corners) => edges(&corners)
-                .map(|(a, b)| libm::hypot(b.x - a.x, b.y - a.y))
-                .sum(),
+            Shape::Polygon(corners) => {
+                edges(&corners).map(|(a, b)| libm::hypot(b.x - a.x, b.y - a.y)).sum()
+            }
         })
     }
 
@@ -52,58 +48,35 @@ impl Guest for Shapes {
     }
 
     fn bounding_box(shapes: Vec<Shape>) -> Option<Rectangle> {
-        shapes
-            .iter()
-            .flat_map(extremes)
-            .map(|point| Rectangle {
-                min: point,
-                max: point,
-            })
-            .reduce(|a, b| Rectangle {
-                min: Point {
-                    x: a.min.x.min(b.min.x),
-                    y: a.min.y.min(b.min.y),
-                },
-                max: Point {
-                    x: a.max.x.max(b.max.x),
-                    y: a.max.y.max(b.max.y),
-                },
-            })
+        shapes.iter().flat_map(extremes).map(|point| Rectangle { min: point, max: point }).reduce(
+            |a, b| Rectangle {
+                min: Point { x: a.min.x.min(b.min.x), y: a.min.y.min(b.min.y) },
+                max: Point { x: a.max.x.max(b.max.x), y: a.max.y.max(b.max.y) },
+            },
+        )
     }
 
     fn scale(shape: Shape, factor: f64) -> Result<Shape, ShapeError> {
         if factor < 0.0 {
             return Err(ShapeError::Negative(factor));
         }
-        let scaled = map_points(shape, |p| Point {
-            x: p.x * factor,
-            y: p.y * factor,
-        });
+        let scaled = map_points(shape, |p| Point { x: p.x * factor, y: p.y * factor });
         Ok(match scaled {
-            Shape::Circle(circle) => Shape::Circle(Circle {
-                radius: circle.radius * factor,
-                ..circle
-            }),
+            Shape::Circle(circle) => {
+                Shape::Circle(Circle { radius: circle.radius * factor, ..circle })
+            }
             other => other,
         })
     }
 
     fn translate(shape: Shape, by: (f64, f64)) -> Shape {
-        map_points(shape, |p| Point {
-            x: p.x + by.0,
-            y: p.y + by.1,
-        })
+        map_points(shape, |p| Point { x: p.x + by.0, y: p.y + by.1 })
     }
 
     fn grid(columns: u32, rows: u32, step: Option<f64>) -> Vec<Vec<Point>> {
         let step = step.unwrap_or(1.0);
-        let point = |column, row| Point {
-            x: f64::from(column) * step,
-            y: f64::from(row) * step,
-        };
-        (0..rows)
-            .map(|row| (0..columns).map(|column| point(column, row)).collect())
-            .collect()
+        let point = |column, row| Point { x: f64::from(column) * step, y: f64::from(row) * step };
+        (0..rows).map(|row| (0..columns).map(|column| point(column, row)).collect()).collect()
     }
 }
 
@@ -118,14 +91,8 @@ fn extremes(shape: &Shape) -> Vec<Point> {
         Shape::Empty => vec![],
         Shape::Dot(point) => vec![*point],
         Shape::Circle(Circle { center, radius }) => vec![
-            Point {
-                x: center.x - radius,
-                y: center.y - radius,
-            },
-            Point {
-                x: center.x + radius,
-                y: center.y + radius,
-            },
+            Point { x: center.x - radius, y: center.y - radius },
+            Point { x: center.x + radius, y: center.y + radius },
         ],
         Shape::Rectangle(r) => vec![r.min, r.max],
         Shape::Polygon(corners) => corners.clone(),
@@ -136,14 +103,8 @@ fn map_points(shape: Shape, f: impl Fn(Point) -> Point) -> Shape {
     match shape {
         Shape::Empty => Shape::Empty,
         Shape::Dot(point) => Shape::Dot(f(point)),
-        Shape::Circle(circle) => Shape::Circle(Circle {
-            center: f(circle.center),
-            ..circle
-        }),
-        Shape::Rectangle(r) => Shape::Rectangle(Rectangle {
-            min: f(r.min),
-            max: f(r.max),
-        }),
+        Shape::Circle(circle) => Shape::Circle(Circle { center: f(circle.center), ..circle }),
+        Shape::Rectangle(r) => Shape::Rectangle(Rectangle { min: f(r.min), max: f(r.max) }),
         Shape::Polygon(corners) => Shape::Polygon(corners.into_iter().map(f).collect()),
     }
 }

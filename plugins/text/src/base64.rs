@@ -12,11 +12,7 @@ pub fn encode(data: &[u8]) -> String {
         let bits = u32::from_be_bytes(group);
         for place in 0..4 {
             let digit = (bits >> (18 - 6 * place)) & 63;
-            text.push(if place <= chunk.len() {
-                ALPHABET[digit as usize] as char
-            } else {
-                '='
-            });
+            text.push(if place <= chunk.len() { ALPHABET[digit as usize] as char } else { '=' });
         }
     }
     text
@@ -46,9 +42,7 @@ fn strip_padding(text: &str) -> &str {
     if !text.len().is_multiple_of(4) {
         return text;
     }
-    text.strip_suffix("==")
-        .or_else(|| text.strip_suffix('='))
-        .unwrap_or(text)
+    text.strip_suffix("==").or_else(|| text.strip_suffix('=')).unwrap_or(text)
 }
 
 fn value(position: usize, character: char) -> Result<u32, Base64Error> {
@@ -56,10 +50,7 @@ fn value(position: usize, character: char) -> Result<u32, Base64Error> {
         .iter()
         .position(|letter| char::from(*letter) == character)
         .map(|value| value as u32)
-        .ok_or(Base64Error::BadCharacter(BadCharacter {
-            position: position as u32,
-            character,
-        }))
+        .ok_or(Base64Error::BadCharacter(BadCharacter { position: position as u32, character }))
 }
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -31,9 +31,7 @@ impl Guest for Text {
     fn top_words(text: String, limit: Option<u32>) -> Vec<(String, u32)> {
         let mut counts = BTreeMap::<String, u32>::new();
         let lower = Self::lower(text);
-        let words = lower
-            .split(|c: char| !c.is_alphanumeric())
-            .filter(|word| !word.is_empty());
+        let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
         for word in words {
             *counts.entry(word.into()).or_default() += 1;
         }
@@ -45,9 +43,7 @@ impl Guest for Text {
 
     fn slug(text: String) -> String {
         let lower = Self::lower(text);
-        let parts = lower
-            .split(|c: char| !c.is_alphanumeric())
-            .filter(|part| !part.is_empty());
+        let parts = lower.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty());
         parts.collect::<Vec<_>>().join("-")
     }
 
