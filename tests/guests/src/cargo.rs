@@ -16,7 +16,8 @@ use std::process::Command;
 pub enum Toolchain {
     /// It can.
     Present {
-        /// What `rustc --version` prints.
+        /// Version and host, because another host's compiler may order code differently:
+        /// `rustc 1.95.0 (59807616e 2026-04-14) on x86_64-unknown-linux-gnu`.
         rustc: String,
     },
     /// It cannot, or was told not to.
@@ -40,8 +41,8 @@ impl Toolchain {
                 "the target is not installed; run: rustup target add wasm32-wasip2",
             );
         }
-        let rustc = rustc(&["--version"]).unwrap_or_default();
-        Self::Present { rustc }
+        let rustc = rustc(&["--version", "--verbose"]).map(|text| name_compiler(&text));
+        Self::Present { rustc: rustc.unwrap_or_default() }
     }
 
     fn absent(reason: &str) -> Self {
@@ -78,12 +79,20 @@ fn run_cargo(dir: &Path) -> Result<()> {
         .arg(dir);
     isolate(&mut command);
     command.env("CARGO_ENCODED_RUSTFLAGS", remap_flags());
-    let output = command.output().with_context(|| format!("cannot run {command:?}"))?;
+    let shown = show(&command);
+    let output = command.output().with_context(|| format!("cannot run {shown}"))?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
-        bail!("the guests do not build ({}): {command:?}\n{stderr}", output.status);
+        bail!("the guests do not build ({}): {shown}\n{stderr}", output.status);
     }
     Ok(())
+}
+
+/// A command as a reader would type it, without the cleared environment.
+fn show(command: &Command) -> String {
+    let words = [command.get_program()].into_iter().chain(command.get_args());
+    let words: Vec<_> = words.map(OsStr::to_string_lossy).collect();
+    format!("cd {} && {}", plugins_dir().display(), words.join(" "))
 }
 
 /// Frees a command from everything in the environment that would change what it builds or where.
@@ -154,7 +163,14 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     fs::rename(&draft, path).with_context(|| format!("cannot replace {}", path.display()))
 }
 
-/// One line from rustc, as the nested cargo call would find it.
+/// Version and host out of `rustc --version --verbose`.
+fn name_compiler(text: &str) -> String {
+    let version = text.lines().next().unwrap_or_default();
+    let host = text.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
+    format!("{version} on {host}")
+}
+
+/// What rustc prints, as the nested cargo call would find it.
 fn rustc(args: &[&str]) -> Option<String> {
     let mut command = Command::new("rustc");
     isolate(&mut command);
@@ -172,6 +188,15 @@ const KEPT: [&str; 5] =
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_compiler_is_named_with_its_host() {
+        let text = "rustc 1.95.0 (abc 2026-04-14)\nbinary: rustc\nhost: x86_64-unknown-linux-gnu\n";
+        assert_eq!(
+            name_compiler(text),
+            "rustc 1.95.0 (abc 2026-04-14) on x86_64-unknown-linux-gnu"
+        );
+    }
 
     #[test]
     fn flags_and_wrappers_of_the_caller_are_cleared_and_registries_kept() {

@@ -14,7 +14,7 @@ pub(crate) const FILE: &str = "components.lock";
 /// What the record says.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Record {
-    /// What `rustc --version` printed.
+    /// Which compiler, on which host.
     pub(crate) rustc: String,
     /// The hash over all inputs.
     pub(crate) sources: String,
