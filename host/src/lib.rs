@@ -1,1 +1,35 @@
-//! The plugin host of Jackfield
+//! The plugin host of Jackfield: a folder of wasm components, served over QUIC.
+//!
+//! Drop a component into the folder and its exported functions become methods; replace the file
+//! and calls in flight finish on the old version; take it away and the service drains.
+//!
+//! - [`Host`]: starts, serves, shuts down.
+//! - [`check`]: what a host would say of one file, without a host.
+//!
+//! Inside: `engine` (wasmtime's settings and the epoch), `guest` (what one call's store holds),
+//! `plugin` (bytes → something callable), `value` (JSON ↔ component values), `catalog` (what
+//! serves now), `reload` (folder → catalog), `dispatch` (stream → call → answer), `registration`
+//! (catalog → registry).
+
+mod catalog;
+mod check;
+mod config;
+mod dispatch;
+mod engine;
+mod event;
+mod guest;
+mod host;
+mod limits;
+mod plugin;
+mod registration;
+mod reload;
+mod value;
+
+pub use catalog::RejectedFile;
+pub use check::{CheckReport, check};
+pub use config::HostConfig;
+pub use engine::EngineError;
+pub use event::HostEvent;
+pub use host::{Host, SpawnError};
+pub use limits::HostLimits;
+pub use plugin::{MissingImport, Rejection};

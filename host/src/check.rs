@@ -1,0 +1,43 @@
+//! What a host would say of one file, without a host.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jackfield_wire::reflect::ServiceInfo;
+
+use crate::engine;
+use crate::limits::HostLimits;
+use crate::plugin::{self, Loader, Rejection};
+use crate::reload;
+
+/// What a host would say of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CheckReport {
+    /// It would serve this.
+    Serves(ServiceInfo),
+    /// It would refuse the file.
+    Rejected(Rejection),
+}
+
+/// Reads, compiles and links the file, with the default limits, as a host does before it serves it.
+///
+/// # Cost
+/// A compilation: from milliseconds to half a minute, on the calling thread and the machine's other
+/// cores. Nothing is cached, and no guest code runs.
+pub fn check(path: &Path) -> CheckReport {
+    match examine(path) {
+        Ok(info) => CheckReport::Serves(info),
+        Err(rejection) => CheckReport::Rejected(rejection),
+    }
+}
+
+fn examine(path: &Path) -> Result<ServiceInfo, Rejection> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let service = plugin::service_name(reload::stem(&name))?;
+    let limits = Arc::new(HostLimits::default());
+    let bytes = reload::read_once(path, limits.plugin_file)?;
+    let internal = |error: &dyn std::fmt::Display| Rejection::Internal(error.to_string());
+    let engine = engine::checking(&limits).map_err(|error| internal(&error))?;
+    let loader = Loader::new(&engine, limits).map_err(|error| internal(&error))?;
+    Ok(loader.load(service, &bytes)?.info(None))
+}

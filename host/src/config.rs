@@ -1,0 +1,53 @@
+//! What a host needs to start.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use jackfield_transport::{Identity, StateDir, TransportLimits};
+
+use crate::limits::HostLimits;
+
+/// The settings of a host. Its name, as registries know it, is its identity's.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct HostConfig {
+    /// Where the plugins are. It must exist.
+    pub folder: PathBuf,
+    /// Where to listen; port 0 picks one. Beyond loopback the identity must be deliberate.
+    pub listen: SocketAddr,
+    /// Who the host is.
+    pub identity: Identity,
+    /// Where compiled code is cached.
+    pub state: StateDir,
+    /// Registries to announce the services to, as `HOST:PORT`, in order of preference; one at a
+    /// time. Default none: the host can then be called directly only.
+    pub registries: Vec<String>,
+    /// The address that registries hand to clients. Default the one that is listened on, which is
+    /// wrong behind address translation and impossible for `0.0.0.0`.
+    pub advertise: Option<SocketAddr>,
+    /// What plugins and calls may use.
+    pub limits: HostLimits,
+    /// Bounds of its connections.
+    pub transport: TransportLimits,
+}
+
+impl HostConfig {
+    /// Settings with a default for everything else.
+    pub fn new(
+        folder: impl Into<PathBuf>,
+        listen: SocketAddr,
+        identity: Identity,
+        state: StateDir,
+    ) -> Self {
+        Self {
+            folder: folder.into(),
+            listen,
+            identity,
+            state,
+            registries: Vec::new(),
+            advertise: None,
+            limits: HostLimits::default(),
+            transport: TransportLimits::default(),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The service `jackfield`, which every host answers itself: what it serves.
+
+use std::collections::BTreeMap;
+
+use jackfield_wire::ServiceName;
+use jackfield_wire::name::BUILTIN_SERVICE;
+use jackfield_wire::{Failure, Status};
+use serde::Serialize;
+
+use super::End;
+use super::lookup::{self, not_found};
+use super::request::Request;
+use crate::catalog::Snapshot;
+
+/// Answers a call of `method`.
+///
+/// - `services()` gives a `ServiceInfo` for each service.
+/// - `describe(service: string)` gives one.
+/// - `ping()` gives nothing.
+pub(super) fn answer(
+    snapshot: &Snapshot,
+    method: &str,
+    request: &Request,
+) -> Result<End, Failure> {
+    match method {
+        "ping" => {
+            no_arguments("ping", request)?;
+            Ok(End::Value(None))
+        }
+        "services" => {
+            no_arguments("services", request)?;
+            json(&snapshot.infos())
+        }
+        "describe" => {
+            let service = service_argument(request)?;
+            let plugin = lookup::plugin(snapshot, service.as_str())?;
+            json(&snapshot.info(plugin))
+        }
+        other => {
+            let text = lookup::nothing_called("method", other, METHODS.to_vec());
+            Err(not_found(format!("{BUILTIN_SERVICE}: {text}")))
+        }
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> Result<End, Failure> {
+    match serde_json::to_vec(value) {
+        Ok(json) => Ok(End::Value(Some(json))),
+        Err(error) => Err(Failure::not_executed(Status::Internal, error.to_string())),
+    }
+}
+
+fn no_arguments(method: &str, request: &Request) -> Result<(), Failure> {
+    if arguments(request)?.is_empty() {
+        return Ok(());
+    }
+    Err(invalid(format!("{BUILTIN_SERVICE}.{method} takes no arguments")))
+}
+
+fn service_argument(request: &Request) -> Result<ServiceName, Failure> {
+    let usage = || invalid(format!("{BUILTIN_SERVICE}.describe takes one argument, service: string"));
+    let mut all = arguments(request)?;
+    let service = all.remove("service").or_else(|| all.remove("0")).ok_or_else(usage)?;
+    if !all.is_empty() {
+        return Err(usage());
+    }
+    let name = service.as_str().ok_or_else(usage)?;
+    ServiceName::new(name).map_err(|error| invalid(format!("at $.service: {error}")))
+}
+
+/// All arguments; positional ones by their place.
+fn arguments(request: &Request) -> Result<BTreeMap<String, serde_json::Value>, Failure> {
+    let mut all = BTreeMap::new();
+    if let Some(json) = request.positional() {
+        let values: Vec<serde_json::Value> = parse(json, "positional arguments")?;
+        all.extend(values.into_iter().enumerate().map(|(n, value)| (n.to_string(), value)));
+    }
+    if let Some(json) = request.named() {
+        let named: BTreeMap<String, serde_json::Value> = parse(json, "named arguments")?;
+        all.extend(named);
+    }
+    Ok(all)
+}
+
+fn parse<'a, T: serde::Deserialize<'a>>(json: &'a [u8], what: &str) -> Result<T, Failure> {
+    serde_json::from_slice(json).map_err(|error| invalid(format!("{what}: {error}")))
+}
+
+fn invalid(text: String) -> Failure {
+    Failure::not_executed(Status::InvalidArgument, text)
+}
+
+const METHODS: [&str; 3] = ["describe", "ping", "services"];

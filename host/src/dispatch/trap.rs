@@ -1,0 +1,58 @@
+//! Puts a guest's end into words: what it ran into, what it said last, where it was.
+
+use jackfield_wire::{Executed, Failure, Status};
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+use crate::guest::LimitReached;
+
+/// What a caller is told of a guest that ended with `error` after it wrote `stderr`.
+pub(super) fn failure(error: &wasmtime::Error, executed: Executed, stderr: &str) -> Failure {
+    if error.is::<PoolConcurrencyLimitError>() {
+        let text = format!("no room for another instance on this host: {}", error.root_cause());
+        return Failure::not_executed(Status::ResourceExhausted, text);
+    }
+    let text = format!("{}{}{}", reason(error), quoted(stderr), places(error));
+    Failure::new(Status::Trapped, executed, text)
+}
+
+/// What a guest wrote last, as part of a message; nothing when it wrote nothing.
+pub(super) fn quoted(stderr: &str) -> String {
+    if stderr.is_empty() { String::new() } else { format!("; it wrote: {stderr}") }
+}
+
+fn reason(error: &wasmtime::Error) -> String {
+    if let Some(limit) = error.downcast_ref::<LimitReached>() {
+        return limit.to_string();
+    }
+    if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
+        return format!("the guest ended itself with exit({code})");
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::StackOverflow) => "the stack limit was reached: recursion too deep".into(),
+        Some(trap) => trap.to_string(),
+        None => error.root_cause().to_string(),
+    }
+}
+
+/// The functions it was in, the innermost first; nothing when the binary has no names.
+fn places(error: &wasmtime::Error) -> String {
+    let Some(trace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
+    let mut names: Vec<_> = trace.frames().iter().filter_map(|frame| frame.func_name()).collect();
+    names.dedup();
+    if names.is_empty() {
+        return String::new();
+    }
+    let shown: Vec<_> = names.into_iter().take(MAX_PLACES).map(shortened).collect();
+    format!("; in {}", shown.join(" < "))
+}
+
+fn shortened(name: &str) -> String {
+    name.chars().take(MAX_PLACE).collect()
+}
+
+/// Functions named of a trap.
+const MAX_PLACES: usize = 6;
+
+/// Characters of each one's name: a guest chooses them, and mangled ones have no end.
+const MAX_PLACE: usize = 80;

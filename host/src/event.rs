@@ -1,0 +1,62 @@
+//! What happens in a host, for whoever wants to tell people.
+
+use std::time::Duration;
+
+use jackfield_wire::Generation;
+use jackfield_wire::name::ServiceName;
+
+/// Something that happened in a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HostEvent {
+    /// A service is there that was not.
+    Loaded {
+        /// Which.
+        service: ServiceName,
+        /// Its version.
+        generation: Generation,
+        /// From the decision to load until it served.
+        took: Duration,
+    },
+    /// A service has a new version. Calls in flight finish on the old one.
+    Replaced {
+        /// Which.
+        service: ServiceName,
+        /// The version before.
+        from: Generation,
+        /// The version that serves now.
+        to: Generation,
+        /// From the decision to load until it served.
+        took: Duration,
+    },
+    /// A file does not serve.
+    Rejected {
+        /// Its name in the folder.
+        file: String,
+        /// The service that it would be, when its name can be one.
+        service: Option<ServiceName>,
+        /// Why, and what to do.
+        reason: String,
+        /// The version that goes on serving, if there is one.
+        serving: Option<Generation>,
+    },
+    /// A service's file is gone, and the service with it.
+    Withdrawn {
+        /// Which.
+        service: ServiceName,
+    },
+    /// A registry has taken the host's services.
+    Registered {
+        /// Its address, as configured.
+        registry: String,
+        /// How many it took.
+        services: usize,
+    },
+    /// The registry cannot be reached; the host serves on and keeps trying.
+    RegistryLost {
+        /// Its address, as configured.
+        registry: String,
+        /// What went wrong.
+        reason: String,
+    },
+}

@@ -1,0 +1,108 @@
+//! Holds an instance to its memory and table limits, and says which one it ran into.
+
+use wasmtime::ResourceLimiter;
+
+use crate::limits::HostLimits;
+
+/// A guest asked for more than a limit. It traps: standard libraries abort on it anyway, and do
+/// not say why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LimitReached {
+    #[error("the memory limit was reached: {wanted} bytes wanted, {limit} bytes allowed")]
+    Memory { wanted: usize, limit: usize },
+    #[error("the table limit was reached: {wanted} elements wanted, {limit} elements allowed")]
+    Table { wanted: usize, limit: usize },
+}
+
+/// What one store has taken of its limits.
+pub(super) struct Meter {
+    memory: usize,
+    memory_limit: usize,
+    table_limit: usize,
+    instances: usize,
+    memories: usize,
+    tables: usize,
+}
+
+impl Meter {
+    pub(super) fn new(limits: &HostLimits) -> Self {
+        let count = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
+        Self {
+            memory: 0,
+            memory_limit: limits.memory,
+            table_limit: limits.table_elements,
+            instances: count(limits.core_instances),
+            memories: count(limits.memories),
+            tables: count(limits.tables),
+        }
+    }
+}
+
+impl ResourceLimiter for Meter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            // The module's own maximum: the guest knows of it and gets its -1.
+            return Ok(false);
+        }
+        let wanted = self.memory.saturating_add(desired.saturating_sub(current));
+        if wanted > self.memory_limit {
+            return Err(LimitReached::Memory { wanted, limit: self.memory_limit }.into());
+        }
+        self.memory = wanted;
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        if desired > self.table_limit {
+            return Err(LimitReached::Table { wanted: desired, limit: self.table_limit }.into());
+        }
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        self.instances
+    }
+
+    fn tables(&self) -> usize {
+        self.tables
+    }
+
+    fn memories(&self) -> usize {
+        self.memories
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_memories_of_an_instance_count_together() {
+        let mut meter = Meter::new(&HostLimits { memory: 100, ..HostLimits::default() });
+        assert!(meter.memory_growing(0, 60, None).unwrap());
+        assert!(meter.memory_growing(0, 40, None).unwrap());
+        let error = meter.memory_growing(40, 41, None).unwrap_err();
+        let reached = error.downcast_ref::<LimitReached>();
+        assert_eq!(reached, Some(&LimitReached::Memory { wanted: 101, limit: 100 }));
+    }
+
+    #[test]
+    fn a_modules_own_maximum_is_an_answer_and_not_a_trap() {
+        let mut meter = Meter::new(&HostLimits::default());
+        assert!(!meter.memory_growing(0, 60, Some(50)).unwrap());
+        assert!(!meter.table_growing(0, 60, Some(50)).unwrap());
+    }
+}

@@ -1,0 +1,275 @@
+//! Takes what a guest prints: into the log line by line, and the end of its standard error for
+//! the message of a trap, because that is where a panic says what happened.
+//!
+//! It never blocks a guest, never keeps more than a bounded piece, and escapes control characters
+//! before anything reaches a log or a terminal.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use jackfield_wire::status::printable;
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+/// Whose output it is, as the log names it.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    pub(crate) service: Arc<str>,
+    pub(crate) method: Arc<str>,
+}
+
+/// The output of one call.
+#[derive(Clone)]
+pub(crate) struct Output {
+    stdout: Sink,
+    stderr: Sink,
+}
+
+impl Output {
+    /// Output of `source`, which shares `budget` with the plugin's other calls.
+    pub(crate) fn new(source: Source, budget: Arc<LogBudget>) -> Self {
+        let sink = |name| Sink {
+            name,
+            source: source.clone(),
+            budget: Arc::clone(&budget),
+            lines: Arc::default(),
+        };
+        Self { stdout: sink("stdout"), stderr: sink("stderr") }
+    }
+
+    pub(super) fn stdout(&self) -> Sink {
+        self.stdout.clone()
+    }
+
+    pub(super) fn stderr(&self) -> Sink {
+        self.stderr.clone()
+    }
+
+    /// Logs what was printed without a line feed at its end, and gives the end of the standard
+    /// error, which is empty for most calls.
+    pub(crate) fn finish(&self) -> String {
+        self.stdout.flush_line();
+        self.stderr.flush_line();
+        self.stderr.tail()
+    }
+}
+
+/// How much of a plugin's output reaches the log per second.
+pub(crate) struct LogBudget {
+    per_second: usize,
+    /// Never held across an await.
+    window: Mutex<Window>,
+}
+
+struct Window {
+    since: Instant,
+    left: usize,
+    dropped: usize,
+}
+
+impl LogBudget {
+    pub(crate) fn new(per_second: usize) -> Self {
+        let window = Window { since: Instant::now(), left: per_second, dropped: 0 };
+        Self { per_second, window: Mutex::new(window) }
+    }
+
+    /// Whether `bytes` more may be logged at `now`, and how many bytes were dropped in a second
+    /// that has ended since the last question.
+    fn take(&self, bytes: usize, now: Instant) -> (bool, usize) {
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut dropped = 0;
+        if now.saturating_duration_since(window.since) >= Duration::from_secs(1) {
+            dropped = window.dropped;
+            *window = Window { since: now, left: self.per_second, dropped: 0 };
+        }
+        let fits = bytes <= window.left;
+        if fits {
+            window.left -= bytes;
+        } else {
+            window.dropped = window.dropped.saturating_add(bytes);
+        }
+        (fits, dropped)
+    }
+}
+
+/// One of a call's two streams.
+#[derive(Clone)]
+pub(super) struct Sink {
+    name: &'static str,
+    source: Source,
+    budget: Arc<LogBudget>,
+    /// Never held across an await.
+    lines: Arc<Mutex<Lines>>,
+}
+
+#[derive(Default)]
+struct Lines {
+    /// Since the last line feed.
+    line: Vec<u8>,
+    /// The last bytes of all.
+    tail: Vec<u8>,
+}
+
+impl Sink {
+    fn write_bytes(&self, bytes: &[u8]) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.keep_tail(bytes);
+        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+            let room = MAX_LINE.saturating_sub(lines.line.len());
+            let text = piece.strip_suffix(b"\n").unwrap_or(piece);
+            lines.line.extend_from_slice(&text[..text.len().min(room)]);
+            if piece.ends_with(b"\n") {
+                let line = std::mem::take(&mut lines.line);
+                self.log(&line);
+            }
+        }
+    }
+
+    fn flush_line(&self) {
+        let line = {
+            let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut lines.line)
+        };
+        if !line.is_empty() {
+            self.log(&line);
+        }
+    }
+
+    fn tail(&self) -> String {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&lines.tail).trim().to_owned()
+    }
+
+    fn log(&self, line: &[u8]) {
+        let (fits, dropped) = self.budget.take(line.len().max(1), Instant::now());
+        let Source { service, method } = &self.source;
+        if dropped > 0 {
+            tracing::warn!(%service, dropped, "output of the plugin dropped: over its log rate");
+        }
+        if fits {
+            let text = printable(&String::from_utf8_lossy(line));
+            let stream = self.name;
+            tracing::info!(target: "jackfield::guest", %service, %method, stream, "{text}");
+        }
+    }
+}
+
+impl Lines {
+    fn keep_tail(&mut self, bytes: &[u8]) {
+        let bytes = &bytes[bytes.len().saturating_sub(MAX_TAIL)..];
+        let over = (self.tail.len() + bytes.len()).saturating_sub(MAX_TAIL);
+        self.tail.drain(..over);
+        self.tail.extend_from_slice(bytes);
+    }
+}
+
+impl IsTerminal for Sink {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Sink {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+}
+
+#[async_trait]
+impl Pollable for Sink {
+    async fn ready(&mut self) {}
+}
+
+#[async_trait]
+impl OutputStream for Sink {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.write_bytes(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(WRITE_SIZE)
+    }
+}
+
+impl AsyncWrite for Sink {
+    fn poll_write(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+        bytes: &[u8],
+    ) -> std::task::Poll<std::io::Result<usize>> {
+        self.write_bytes(bytes);
+        std::task::Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+}
+
+/// The longest line of a guest in the log; the rest of a longer one is dropped.
+const MAX_LINE: usize = 3 << 10;
+
+/// What is kept of a guest's standard error: a panic's message and its place.
+const MAX_TAIL: usize = 1 << 10;
+
+/// What a guest may write at once; wasmtime allocates this much for it.
+const WRITE_SIZE: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(per_second: usize) -> Output {
+        let source = Source { service: "chatty".into(), method: "talk".into() };
+        Output::new(source, Arc::new(LogBudget::new(per_second)))
+    }
+
+    #[test]
+    fn the_end_of_standard_error_is_kept_and_no_more() {
+        let output = output(1 << 20);
+        output.stderr.write_bytes(&vec![b'x'; 10 * MAX_TAIL]);
+        output.stderr.write_bytes(b"thread panicked\n");
+        let tail = output.finish();
+        assert!(tail.ends_with("thread panicked") && tail.len() < MAX_TAIL, "{tail}");
+    }
+
+    #[test]
+    fn a_line_without_end_does_not_pile_up() {
+        let output = output(1 << 20);
+        for _ in 0..100 {
+            output.stdout.write_bytes(&vec![b'x'; MAX_LINE]);
+        }
+        assert_eq!(output.stdout.lines.lock().unwrap().line.len(), MAX_LINE);
+    }
+
+    #[test]
+    fn output_over_the_rate_is_counted_and_said_in_the_next_second() {
+        let budget = LogBudget::new(10);
+        let start = budget.window.lock().unwrap().since;
+        assert_eq!(budget.take(8, start), (true, 0));
+        assert_eq!(budget.take(8, start), (false, 0));
+        assert_eq!(budget.take(8, start + Duration::from_secs(1)), (true, 8));
+    }
+}

@@ -1,0 +1,237 @@
+//! A host: starts its parts, answers for them, ends them in one order.
+//!
+//! Shutting down: registries are told first, so that clients go elsewhere while calls are still
+//! taken; then nothing new is taken; then calls in flight get their grace; what is left is cut.
+//! Dropping a host ends everything at once.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jackfield_transport::{
+    BindError, DialError, Dialer, DrainReport, Protocol, Server, ServerConfig,
+};
+use jackfield_wire::Load;
+use jackfield_wire::reflect::ServiceInfo;
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::catalog::{Catalog, RejectedFile};
+use crate::config::HostConfig;
+use crate::dispatch::Dispatch;
+use crate::engine::{self, EngineError, Ticker};
+use crate::event::HostEvent;
+use crate::plugin::Loader;
+use crate::registration::{HostPlace, Registration};
+use crate::reload::Reload;
+
+/// A running host.
+pub struct Host {
+    server: Server,
+    dispatch: Arc<Dispatch>,
+    catalog: Arc<Catalog>,
+    events: broadcast::Sender<HostEvent>,
+    settled: watch::Receiver<bool>,
+    registration: Part,
+    reload: Part,
+}
+
+/// A task and the way to end it politely. Dropping it ends it at once.
+struct Part {
+    stop: CancellationToken,
+    task: JoinSet<()>,
+}
+
+impl Part {
+    fn spawn<F>(run: impl FnOnce(CancellationToken) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let stop = CancellationToken::new();
+        let mut task = JoinSet::new();
+        task.spawn(run(stop.clone()));
+        Self { stop, task }
+    }
+
+    /// Ends it; waits at most `limit`. Says whether there was anything to end.
+    async fn end(&mut self, limit: Duration) -> bool {
+        self.stop.cancel();
+        let there = !self.task.is_empty();
+        // Whoever takes longer is ended at once by the drop of the set.
+        let _ = tokio::time::timeout(limit, self.task.join_next()).await;
+        self.task.abort_all();
+        there
+    }
+}
+
+/// A host that did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// The plugin folder is not there, is no folder, or may not be read.
+    #[error(
+        "cannot read the plugin folder {}; name a folder that exists and that this user may read",
+        folder.display()
+    )]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The wasm engine did not start.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// Clients cannot be sent to this address.
+    #[error(
+        "{0} is not an address that clients can be sent to; say which one they shall use \
+         (advertise)"
+    )]
+    Advertise(SocketAddr),
+    /// TLS towards the registry could not be set up.
+    #[error(transparent)]
+    Dialer(#[from] DialError),
+    /// Something that a working machine does not refuse.
+    #[error("the host could not start: {0}")]
+    Internal(String),
+}
+
+impl Host {
+    /// Starts a host; it listens when this returns. Plugins load from then on, in the background:
+    /// see [`Self::settled`].
+    ///
+    /// Must be called inside a tokio runtime with time and I/O.
+    ///
+    /// # Errors
+    /// See [`SpawnError`]. A registry that cannot be reached is none.
+    pub async fn spawn(config: HostConfig) -> Result<Self, SpawnError> {
+        check_folder(&config.folder)?;
+        let limits = Arc::new(config.limits.clone());
+        let engine = engine::serving(&limits, config.state.path())?;
+        let internal = |what: &dyn std::fmt::Display| SpawnError::Internal(what.to_string());
+        let loader = Loader::new(&engine, Arc::clone(&limits)).map_err(|e| internal(&e))?;
+        let ticker = Ticker::spawn(engine).map_err(|e| internal(&e))?;
+        let catalog = Arc::new(Catalog::new());
+        let dispatch =
+            Arc::new(Dispatch::new(Arc::clone(&catalog), Arc::clone(&limits), ticker));
+        let server = Server::spawn(server_config(&config), Arc::clone(&dispatch))?;
+        let (events, _) = broadcast::channel(EVENTS);
+        let (settle, settled) = watch::channel(false);
+        let address = config.advertise.unwrap_or(server.local_addr());
+        let registration = registration(&config, address, &catalog, &events)?;
+        let reload = Reload {
+            folder: config.folder,
+            loader,
+            limits,
+            catalog: Arc::clone(&catalog),
+            events: events.clone(),
+            settled: settle,
+        };
+        let reload = Part::spawn(|stop| reload.run(stop));
+        Ok(Self { server, dispatch, catalog, events, settled, registration, reload })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.server.local_addr()
+    }
+
+    /// What it serves now.
+    pub fn services(&self) -> Vec<ServiceInfo> {
+        self.catalog.now().infos()
+    }
+
+    /// Files that do not serve, and why.
+    pub fn rejected(&self) -> Vec<RejectedFile> {
+        self.catalog.now().rejected().cloned().collect()
+    }
+
+    /// What happens from now on. Subscribe first, look at [`Self::services`] then: nothing is lost
+    /// between the two. A receiver that is slow by 256 events misses the oldest.
+    pub fn events(&self) -> broadcast::Receiver<HostEvent> {
+        self.events.subscribe()
+    }
+
+    /// How busy it is.
+    pub fn load(&self) -> Load {
+        self.dispatch.load()
+    }
+
+    /// Versions that were replaced or removed and still have calls running.
+    pub fn draining(&self) -> usize {
+        self.catalog.draining()
+    }
+
+    /// Waits until every file that was noticed in the folder serves or is rejected; at the start,
+    /// until the folder was read.
+    pub async fn settled(&self) {
+        // An error means that the reloader has ended: nothing will change any more.
+        let _ = self.settled.clone().wait_for(|settled| *settled).await;
+    }
+
+    /// Says goodbye to the registry, stops taking calls, lets those in flight end within `grace`,
+    /// cuts the rest, and reports. Everything has ended when this returns.
+    pub async fn shutdown(mut self, grace: Duration) -> DrainReport {
+        if self.registration.end(GOODBYE).await {
+            tokio::time::sleep(NOTICE.min(grace)).await;
+        }
+        self.server.stop_accepting();
+        self.reload.end(Duration::ZERO).await;
+        self.server.shutdown(grace).await
+    }
+}
+
+fn check_folder(folder: &std::path::Path) -> Result<(), SpawnError> {
+    std::fs::read_dir(folder)
+        .map(drop)
+        .map_err(|source| SpawnError::Folder { folder: folder.into(), source })
+}
+
+fn server_config(config: &HostConfig) -> ServerConfig {
+    ServerConfig {
+        listen: config.listen,
+        identity: config.identity.clone(),
+        protocol: Protocol::Call,
+        limits: config.transport.clone(),
+    }
+}
+
+/// The task that registers; none without a registry.
+fn registration(
+    config: &HostConfig,
+    address: SocketAddr,
+    catalog: &Arc<Catalog>,
+    events: &broadcast::Sender<HostEvent>,
+) -> Result<Part, SpawnError> {
+    if config.registries.is_empty() {
+        return Ok(Part { stop: CancellationToken::new(), task: JoinSet::new() });
+    }
+    if address.ip().is_unspecified() || address.port() == 0 {
+        return Err(SpawnError::Advertise(address));
+    }
+    let registration = Registration {
+        registries: config.registries.clone(),
+        dialer: Dialer::new(&config.identity, Protocol::Registry, config.transport.clone())?,
+        catalog: Arc::clone(catalog),
+        place: HostPlace { host: config.identity.id().name().to_owned(), address },
+        events: events.clone(),
+    };
+    Ok(Part::spawn(|stop| registration.run(stop)))
+}
+
+/// Events that a slow listener may be behind.
+const EVENTS: usize = 256;
+
+/// Time to tell a registry. Longer than its own time limit for an answer, so that a goodbye that
+/// waits behind a heartbeat still gets its turn.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// How long calls are still taken after the registry was told: word of it has to reach clients, or
+/// their next calls run into a closed door and cost them a retry.
+const NOTICE: Duration = Duration::from_millis(150);

@@ -1,0 +1,240 @@
+//! A plugin: a component's bytes, compiled, linked and introspected, ready to serve calls.
+//!
+//! Immutable once made. Dropped when the catalog has another one and its last call has ended.
+
+mod binary;
+mod docs;
+mod imports;
+mod introspect;
+mod rejection;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jackfield_wire::Generation;
+use jackfield_wire::name::{BUILTIN_SERVICE, ServiceName};
+use jackfield_wire::reflect::{MethodInfo, RefusedFunction, ServiceInfo};
+use sha2::{Digest, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
+
+pub use imports::MissingImport;
+pub use rejection::Rejection;
+
+use crate::guest::{Guest, LogBudget};
+use crate::limits::HostLimits;
+use crate::value::{MethodPlan, TypeNames};
+use docs::Documentation;
+use introspect::Exported;
+
+/// Makes plugins out of bytes. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Loader {
+    linker: Arc<Linker<Guest>>,
+    limits: Arc<HostLimits>,
+}
+
+impl Loader {
+    /// A loader for `engine`, with WASI linked and nothing granted.
+    pub(crate) fn new(engine: &Engine, limits: Arc<HostLimits>) -> wasmtime::Result<Self> {
+        let mut linker = Linker::new(engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        Ok(Self { linker: Arc::new(linker), limits })
+    }
+
+    /// Compiles and links `bytes`. Takes from milliseconds to half a minute of a thread.
+    ///
+    /// # Errors
+    /// Why these bytes cannot serve.
+    pub(crate) fn load(&self, service: ServiceName, bytes: &[u8]) -> Result<Plugin, Rejection> {
+        let component = self.compile(bytes)?;
+        let missing = imports::missing(&component, &self.linker);
+        if !missing.is_empty() {
+            return Err(Rejection::Imports(missing));
+        }
+        let pre = self
+            .linker
+            .instantiate_pre(&component)
+            .map_err(|error| Rejection::Link(chain(&error)))?;
+        let exported = introspect::exported(&component);
+        let mut plugin = Plugin {
+            version: introspect::version(&exported),
+            generation: generation(bytes),
+            docs: None,
+            methods: Vec::new(),
+            names: HashMap::new(),
+            refused: Vec::new(),
+            pre,
+            log: Arc::new(LogBudget::new(self.limits.log_rate)),
+            service,
+        };
+        let names = TypeNames::of(&component, self.linker.engine());
+        plugin.add_methods(exported, &names, &Documentation::read(bytes))?;
+        Ok(plugin)
+    }
+
+    fn compile(&self, bytes: &[u8]) -> Result<Component, Rejection> {
+        Rejection::of_kind(binary::kind(bytes))?;
+        Component::from_binary(self.linker.engine(), bytes)
+            .map_err(|error| Rejection::of_compile_error(&chain(&error)))
+    }
+}
+
+/// The generation of these bytes.
+pub(crate) fn generation(bytes: &[u8]) -> Generation {
+    Generation::of_digest(Sha256::digest(bytes).into())
+}
+
+/// The name of the service that a file called `stem`.wasm holds.
+///
+/// # Errors
+/// When the stem cannot be the name of a service.
+pub(crate) fn service_name(stem: &str) -> Result<ServiceName, Rejection> {
+    let name = ServiceName::new(stem).map_err(Rejection::Name)?;
+    if name.as_str() == BUILTIN_SERVICE {
+        return Err(Rejection::Reserved);
+    }
+    Ok(name)
+}
+
+/// One version of one service.
+pub(crate) struct Plugin {
+    service: ServiceName,
+    generation: Generation,
+    version: Option<String>,
+    docs: Option<String>,
+    methods: Vec<Method>,
+    /// Every name that a method can be called by.
+    names: HashMap<String, usize>,
+    refused: Vec<RefusedFunction>,
+    pre: InstancePre<Guest>,
+    log: Arc<LogBudget>,
+}
+
+/// One method of a plugin.
+pub(crate) struct Method {
+    info: MethodInfo,
+    plan: MethodPlan,
+    index: ComponentExportIndex,
+}
+
+impl Method {
+    pub(crate) fn info(&self) -> &MethodInfo {
+        &self.info
+    }
+
+    pub(crate) fn plan(&self) -> &MethodPlan {
+        &self.plan
+    }
+
+    /// Where an instance has it.
+    pub(crate) fn index(&self) -> &ComponentExportIndex {
+        &self.index
+    }
+}
+
+impl Plugin {
+    pub(crate) fn service(&self) -> &ServiceName {
+        &self.service
+    }
+
+    pub(crate) fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    pub(crate) fn pre(&self) -> &InstancePre<Guest> {
+        &self.pre
+    }
+
+    pub(crate) fn log(&self) -> &Arc<LogBudget> {
+        &self.log
+    }
+
+    pub(crate) fn methods(&self) -> &[Method] {
+        &self.methods
+    }
+
+    /// The method with this name, short or qualified.
+    pub(crate) fn method(&self, name: &str) -> Option<&Method> {
+        self.names.get(name).map(|&index| &self.methods[index])
+    }
+
+    /// Why an exported function with this name cannot be called.
+    pub(crate) fn refused(&self, name: &str) -> Option<&RefusedFunction> {
+        let short = |qualified: &str| qualified.rsplit('#').next() == Some(name);
+        self.refused.iter().find(|function| function.name == name || short(&function.name))
+    }
+
+    /// What the host says of it, with `rejected` as the reason why a newer file does not serve.
+    pub(crate) fn info(&self, rejected: Option<String>) -> ServiceInfo {
+        ServiceInfo {
+            service: self.service.clone(),
+            version: self.version.clone(),
+            generation: self.generation,
+            docs: self.docs.clone(),
+            methods: self.methods.iter().map(|method| method.info.clone()).collect(),
+            refused: self.refused.clone(),
+            rejected,
+        }
+    }
+
+    fn add_methods(
+        &mut self,
+        exported: Vec<Exported>,
+        names: &TypeNames,
+        docs: &Documentation,
+    ) -> Result<(), Rejection> {
+        self.docs = docs.plugin().map(str::to_owned);
+        let mut shorts: HashMap<String, usize> = HashMap::new();
+        for function in &exported {
+            *shorts.entry(function.name.clone()).or_default() += 1;
+        }
+        for function in exported {
+            match MethodPlan::new(&function.name, &function.ty, function.interface.as_deref(), names) {
+                Ok(plan) => {
+                    let unique = shorts.get(&function.name) == Some(&1);
+                    let name = if unique { function.name.clone() } else { function.qualified() };
+                    self.add_method(name, function, plan, docs);
+                }
+                Err(refusal) => self.refused.push(RefusedFunction {
+                    name: function.qualified(),
+                    reason: refusal.to_string(),
+                }),
+            }
+        }
+        if self.methods.is_empty() {
+            return Err(Rejection::NothingToCall(std::mem::take(&mut self.refused)));
+        }
+        Ok(())
+    }
+
+    fn add_method(
+        &mut self,
+        name: String,
+        function: Exported,
+        plan: MethodPlan,
+        docs: &Documentation,
+    ) {
+        let qualified = function.qualified();
+        let signature = plan.signature();
+        let info = MethodInfo {
+            wit: signature.to_wit(&function.name),
+            params_schema: signature.params_schema(),
+            result_schema: signature.result_schema(),
+            signature: signature.clone(),
+            docs: docs.method(&qualified).map(str::to_owned),
+            hidden: function.is_tool_made(),
+            name: name.clone(),
+            qualified: qualified.clone(),
+        };
+        let index = self.methods.len();
+        self.methods.push(Method { info, plan, index: function.index });
+        self.names.insert(name, index);
+        self.names.insert(qualified, index);
+    }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &wasmtime::Error) -> String {
+    format!("{error:#}")
+}

@@ -1,0 +1,133 @@
+//! Finds which imports of a component this host cannot satisfy, by name.
+//!
+//! Wasmtime names the first one; somebody who has to change a plugin wants them all.
+
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker, LinkerInstance};
+
+use crate::guest::Guest;
+
+/// An import that nothing here satisfies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingImport {
+    /// The interface, or the function when it is imported at the root.
+    pub name: String,
+    /// What is missing of the interface; empty for a function at the root.
+    pub items: Vec<String>,
+}
+
+impl std::fmt::Display for MissingImport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}`", self.name)?;
+        if !self.items.is_empty() {
+            let shown = self.items.iter().take(MAX_ITEMS).map(String::as_str);
+            write!(f, " ({}", shown.collect::<Vec<_>>().join(", "))?;
+            if let Some(more @ 1..) = self.items.len().checked_sub(MAX_ITEMS) {
+                write!(f, " and {more} more")?;
+            }
+            f.write_str(")")?;
+        }
+        Ok(())
+    }
+}
+
+/// All imports of `component` that `linker` does not define.
+pub(super) fn missing(component: &Component, linker: &Linker<Guest>) -> Vec<MissingImport> {
+    let engine = component.engine();
+    let mut probe = linker.clone();
+    let ty = component.component_type();
+    let mut all = Vec::new();
+    for (name, import) in ty.imports(engine) {
+        let ComponentItem::ComponentInstance(instance) = &import.ty else {
+            if is_absent(&mut probe.root(), name, &import.ty) {
+                all.push(MissingImport { name: name.into(), items: Vec::new() });
+            }
+            continue;
+        };
+        let Ok(mut defined) = probe.instance(&linked_name(name)) else { continue };
+        let items: Vec<_> = instance
+            .exports(engine)
+            .filter(|(item, export)| is_absent(&mut defined, item, &export.ty))
+            .map(|(item, _)| item.to_owned())
+            .collect();
+        if !items.is_empty() {
+            all.push(MissingImport { name: name.into(), items });
+        }
+    }
+    all
+}
+
+/// Whether `name` can still be defined, which means that nobody has.
+fn is_absent(instance: &mut LinkerInstance<'_, Guest>, name: &str, item: &ComponentItem) -> bool {
+    match item {
+        ComponentItem::ComponentFunc(_) => instance
+            .func_new(name, |_, _, _, _| Err(wasmtime::Error::msg("only a probe")))
+            .is_ok(),
+        ComponentItem::Resource(_) => {
+            let ty = wasmtime::component::ResourceType::host::<()>();
+            instance.resource(name, ty, |_, _| Ok(())).is_ok()
+        }
+        ComponentItem::Type(_) => false,
+        _ => true,
+    }
+}
+
+/// The name under which the linker has an interface: WASI 0.2 of any patch version is there as
+/// [`LINKED_WASI`].
+fn linked_name(name: &str) -> String {
+    match name.split_once("@0.2.") {
+        Some((interface, _)) if interface.starts_with("wasi:") => {
+            format!("{interface}@{LINKED_WASI}")
+        }
+        _ => name.to_owned(),
+    }
+}
+
+/// The version of WASI in wasmtime-wasi 48; a test holds it against the linker.
+const LINKED_WASI: &str = "0.2.12";
+
+/// Functions named of one interface: an error text has to stay readable.
+const MAX_ITEMS: usize = 6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::HostLimits;
+
+    fn missing_of(wat: &str) -> Vec<String> {
+        let engine = crate::engine::checking(&HostLimits::default()).unwrap();
+        let mut linker = Linker::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).unwrap();
+        let component = Component::new(&engine, wat::parse_str(wat).unwrap()).unwrap();
+        missing(&component, &linker).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn wasi_of_any_patch_version_is_there() {
+        let text = |version: &str| {
+            format!(
+                r#"(component (import "wasi:random/random@{version}"
+                    (instance (export "get-random-u64" (func (result u64))))))"#
+            )
+        };
+        for version in ["0.2.0", "0.2.3", LINKED_WASI, "0.2.99"] {
+            assert!(missing_of(&text(version)).is_empty(), "{version}");
+        }
+    }
+
+    #[test]
+    fn every_missing_interface_is_named_with_its_functions() {
+        let found = missing_of(
+            r#"(component
+                (import "acme:db/store@1.0.0" (instance
+                    (export "get" (func)) (export "put" (func))))
+                (import "wasi:random/random@0.2.3" (instance
+                    (export "get-random-u64" (func (result u64)))
+                    (export "roll-dice" (func))))
+                (import "lonely" (func)))"#,
+        );
+        let expected =
+            ["`acme:db/store@1.0.0` (get, put)", "`wasi:random/random@0.2.3` (roll-dice)", "`lonely`"];
+        assert_eq!(found, expected);
+    }
+}

@@ -1,0 +1,114 @@
+//! Why a file of the folder does not serve, in words that say what to do about it.
+
+use jackfield_wire::name::{BUILTIN_SERVICE, NameError};
+use jackfield_wire::reflect::RefusedFunction;
+
+use super::binary::Kind;
+use super::imports::MissingImport;
+
+/// Why a file does not serve. Whatever it is, the version before it goes on serving.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// The file's name gives no service name.
+    #[error("the file's name cannot name a service: {0}; rename the file")]
+    Name(NameError),
+    /// The name belongs to the host itself.
+    #[error("every host answers `{BUILTIN_SERVICE}` itself; rename the file")]
+    Reserved,
+    /// Nothing in it.
+    #[error("the file is empty; copy the component again")]
+    Empty,
+    /// Not wasm at all.
+    #[error("not a wasm file: it does not begin with `\\0asm`; put WebAssembly components here")]
+    NotWasm,
+    /// A module where a component is wanted.
+    #[error(
+        "a core module, not a component; build for wasm32-wasip2, or wrap it with `wasm-tools \
+         component new`"
+    )]
+    CoreModule,
+    /// Native code.
+    #[error("precompiled native code, which is never loaded from a folder; put the .wasm here")]
+    Precompiled,
+    /// Wasmtime does not take it.
+    #[error("not a valid component: {0}; if it was cut while it was copied, copy it again")]
+    Invalid(String),
+    /// It needs what the engine has turned off.
+    #[error("uses component-model async, which this version does not host yet ({0})")]
+    Async(String),
+    /// Imports that nothing satisfies.
+    #[error(
+        "imports what this host does not provide: {}; a plugin gets WASI 0.2 without files, \
+         sockets or variables: build it without these imports",
+        join(.0)
+    )]
+    Imports(Vec<MissingImport>),
+    /// Imports that are there with other types.
+    #[error("its imports do not fit this host: {0}; build it against WASI 0.2")]
+    Link(String),
+    /// No function that a call could name.
+    #[error("{}", nothing_to_call(.0))]
+    NothingToCall(Vec<RefusedFunction>),
+    /// A symbolic link, a FIFO, a device, a directory.
+    #[error("not a regular file ({0}); put a copy of the component here")]
+    NotRegular(&'static str),
+    /// Longer than the limit.
+    #[error("the file has {size} bytes, the limit is {limit} bytes; strip it (wasm-tools strip)")]
+    TooLarge {
+        /// Its length in bytes.
+        size: u64,
+        /// The longest that is read.
+        limit: u64,
+    },
+    /// More plugins than the limit.
+    #[error("the folder has more than {limit} plugins, which is the limit; move some to another host")]
+    TooMany {
+        /// The limit.
+        limit: usize,
+    },
+    /// The file could not be read.
+    #[error("cannot be read: {0}; check its permissions")]
+    Unreadable(String),
+    /// The loader itself broke on it.
+    #[error("loading it failed inside the host: {0}; this is a bug worth reporting")]
+    Internal(String),
+}
+
+impl Rejection {
+    /// Refuses what the first bytes already show.
+    pub(super) fn of_kind(kind: Kind) -> Result<(), Self> {
+        match kind {
+            Kind::Component => Ok(()),
+            Kind::CoreModule => Err(Self::CoreModule),
+            Kind::Precompiled => Err(Self::Precompiled),
+            Kind::Empty => Err(Self::Empty),
+            Kind::Other => Err(Self::NotWasm),
+        }
+    }
+
+    /// Sorts what wasmtime says of a component that it does not take.
+    pub(super) fn of_compile_error(error: &str) -> Self {
+        if error.contains("async") {
+            Self::Async(error.to_owned())
+        } else {
+            Self::Invalid(error.to_owned())
+        }
+    }
+}
+
+fn join(missing: &[MissingImport]) -> String {
+    missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn nothing_to_call(refused: &[RefusedFunction]) -> String {
+    match refused {
+        [] => "exports no function; export one from the plugin's world".to_owned(),
+        [first, ..] => format!(
+            "none of its {} exported functions can be called: {}: {}",
+            refused.len(),
+            first.name,
+            first.reason
+        ),
+    }
+}

@@ -1,0 +1,162 @@
+//! Catalog → registry: announces the services, keeps the lease alive, says goodbye.
+//!
+//! One connection to one registry at a time; when it is lost, the next of the list is tried, with
+//! growing, jittered pauses. Serving never waits for any of this. Ends when told to, after the
+//! services have been taken back.
+
+mod backoff;
+mod instances;
+mod session;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jackfield_transport::{CloseCode, Connection, Dialer, Role};
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+use crate::catalog::Catalog;
+use crate::event::HostEvent;
+use backoff::Backoff;
+pub(crate) use instances::HostPlace;
+use session::{Lost, Session};
+
+/// What registration works with.
+pub(crate) struct Registration {
+    /// `HOST:PORT`; not empty.
+    pub(crate) registries: Vec<String>,
+    pub(crate) dialer: Dialer,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) place: HostPlace,
+    pub(crate) events: broadcast::Sender<HostEvent>,
+}
+
+impl Registration {
+    /// Announces the catalog, and every change of it, until `stop`; then takes everything back.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let mut backoff = Backoff::default();
+        let mut said = false;
+        for registry in self.registries.iter().cycle() {
+            let connected = stop.run_until_cancelled(connect(&self.dialer, registry));
+            let lost = match connected.await {
+                None => return,
+                Some(Err(lost)) => lost,
+                Some(Ok(connection)) => match self.serve(registry, &connection, &stop).await {
+                    Ok(()) => return,
+                    Err(End { lost, registered }) => {
+                        if registered {
+                            (backoff, said) = (Backoff::default(), false);
+                        }
+                        lost
+                    }
+                },
+            };
+            self.say_lost(registry, &lost, &mut said);
+            let pause = backoff.next(fastrand::f64());
+            if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Until `stop`, which is the regular end, or until the registry is lost.
+    async fn serve(
+        &self,
+        registry: &str,
+        connection: &Connection,
+        stop: &CancellationToken,
+    ) -> Result<(), End> {
+        let mut session = Session::new(connection.clone());
+        let mut changes = self.catalog.changes();
+        let announced = self.place.instances(&self.catalog.now());
+        let registered = stop.run_until_cancelled(session.announce(announced)).await;
+        if let Some(Err(lost)) = registered {
+            return Err(End { lost, registered: false });
+        }
+        if registered.is_some() {
+            self.say_registered(registry, session.len());
+        }
+        let ended = loop {
+            let beat = tokio::time::sleep(session.until_heartbeat());
+            let step = tokio::select! {
+                biased;
+                () = stop.cancelled() => {
+                    session.take_back().await;
+                    connection.close(CloseCode::Done);
+                    break Ok(());
+                }
+                reason = connection.closed() => Err(Lost::from(reason)),
+                _ = changes.changed() => {
+                    session.announce(self.place.instances(&self.catalog.now())).await
+                }
+                () = beat => session.heartbeat().await,
+            };
+            if let Err(lost) = step {
+                break Err(End { lost, registered: true });
+            }
+        };
+        connection.close(CloseCode::Done);
+        ended
+    }
+
+    fn say_registered(&self, registry: &str, services: usize) {
+        tracing::info!(registry, services, "registered");
+        let event = HostEvent::Registered { registry: registry.into(), services };
+        // Nobody has to listen.
+        let _ = self.events.send(event);
+    }
+
+    /// Says it once for each outage, however many attempts that takes.
+    fn say_lost(&self, registry: &str, lost: &Lost, said: &mut bool) {
+        let reason = lost.to_string();
+        if std::mem::replace(said, true) {
+            tracing::debug!(registry, "still not registered: {reason}");
+            return;
+        }
+        tracing::warn!(
+            registry,
+            "not registered: {reason}; the host serves on and keeps trying; if no registry runs \
+             there, start one with `jackfield registry`"
+        );
+        // Nobody has to listen.
+        let _ = self.events.send(HostEvent::RegistryLost { registry: registry.into(), reason });
+    }
+}
+
+/// How a time with a registry ended.
+struct End {
+    lost: Lost,
+    registered: bool,
+}
+
+/// Connects to the first address of `registry` that answers.
+async fn connect(dialer: &Dialer, registry: &str) -> Result<Connection, Lost> {
+    let addresses = tokio::net::lookup_host(registry).await;
+    let addresses: Vec<SocketAddr> = addresses.map_err(|e| Lost::new(chain(&e)))?.collect();
+    let mut last = Lost::new(format!("{registry} has no address"));
+    for address in addresses {
+        let dialled = tokio::time::timeout(DIAL_TIMEOUT, dialer.dial(address, Role::Registry));
+        match dialled.await {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(error)) => last = Lost::new(chain(&error)),
+            Err(_) => last = Lost::new(format!("no answer from {address} in {DIAL_TIMEOUT:?}")),
+        }
+    }
+    Err(last)
+}
+
+/// An error with its causes.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// A registry that has not answered by then does not run, or cannot be reached from here.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(3);

@@ -1,0 +1,138 @@
+//! What a host tells a registry of its catalog. Pure.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use jackfield_wire::name::{InstanceId, ServiceName};
+use jackfield_wire::reflect::MethodInfo;
+use jackfield_wire::registry::{Health, Instance, MethodSummary};
+
+use crate::catalog::{RejectedFile, Snapshot};
+use crate::plugin::Method;
+
+/// Which host, and where clients reach it.
+#[derive(Clone, Debug)]
+pub(crate) struct HostPlace {
+    pub(crate) host: String,
+    pub(crate) address: SocketAddr,
+}
+
+impl HostPlace {
+    /// An instance for each service; for a file that never served, one that nobody may call and
+    /// that says why.
+    pub(super) fn instances(&self, snapshot: &Snapshot) -> BTreeMap<InstanceId, Instance> {
+        let served = snapshot.plugins().map(|plugin| {
+            let info = snapshot.info(plugin);
+            let mut instance = self.instance(info.service.clone());
+            instance.version = info.version;
+            instance.generation = Some(info.generation);
+            let shown = plugin.methods().iter().map(Method::info).filter(|info| !info.hidden);
+            instance.methods = summaries(shown);
+            if instance.methods.len() < plugin.methods().len() {
+                let total = plugin.methods().len().to_string();
+                instance.metadata.insert("methods".into(), total);
+            }
+            if let Some(rejected) = info.rejected {
+                instance.metadata.insert(REJECTED.into(), cut(&rejected));
+            }
+            instance
+        });
+        let refused = snapshot.rejected().filter_map(|file| self.refused(snapshot, file));
+        served.chain(refused).map(|instance| (instance.id.clone(), instance)).collect()
+    }
+
+    fn refused(&self, snapshot: &Snapshot, file: &RejectedFile) -> Option<Instance> {
+        let service = file.service.clone()?;
+        if snapshot.plugin(service.as_str()).is_some() {
+            return None;
+        }
+        let metadata = BTreeMap::from([(REJECTED.into(), cut(&file.reason))]);
+        Some(Instance { enabled: false, metadata, ..self.instance(service) })
+    }
+
+    fn instance(&self, service: ServiceName) -> Instance {
+        Instance {
+            id: InstanceId::new(&service, &self.host),
+            service,
+            address: self.address.to_string(),
+            host: self.host.clone(),
+            version: None,
+            generation: None,
+            weight: 1,
+            check_healthy: true,
+            health: Health::Healthy,
+            enabled: true,
+            methods: Vec::new(),
+            metadata: BTreeMap::new(),
+        }
+    }
+}
+
+/// As many summaries as a registry takes; the host itself tells the rest.
+fn summaries<'a>(methods: impl Iterator<Item = &'a MethodInfo>) -> Vec<MethodSummary> {
+    let mut room = MAX_METHODS_BYTES;
+    methods
+        .take(MAX_METHODS)
+        .map(|info| MethodSummary { name: info.name.clone(), wit: info.wit.clone() })
+        .take_while(|summary| {
+            let bytes = summary.name.len() + summary.wit.len() + 16;
+            room.checked_sub(bytes).inspect(|left| room = *left).is_some()
+        })
+        .collect()
+}
+
+fn cut(reason: &str) -> String {
+    reason.chars().take(MAX_REASON).collect()
+}
+
+/// The metadata key of why a file does not serve.
+const REJECTED: &str = "rejected";
+
+/// Characters of a reason; a registry takes 4 KiB of metadata from an instance.
+const MAX_REASON: usize = 500;
+
+/// Methods of one instance that a registry takes.
+const MAX_METHODS: usize = 1024;
+
+/// Bytes of their names and signatures, well below the 128 KiB that a registry takes of an
+/// instance.
+const MAX_METHODS_BYTES: usize = 96 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+    use jackfield_wire::ty::Signature;
+
+    fn place() -> HostPlace {
+        HostPlace { host: "host-1".into(), address: ([127, 0, 0, 1], 4433).into() }
+    }
+
+    #[test]
+    fn a_file_that_never_served_is_told_but_not_callable() {
+        let catalog = Catalog::new();
+        let service = ServiceName::new("broken").unwrap();
+        let reason = "x".repeat(2 * MAX_REASON);
+        catalog.reject(RejectedFile { file: "broken.wasm".into(), service: Some(service), reason });
+        let instances = place().instances(&catalog.now());
+        let instance = instances.values().next().unwrap();
+        assert_eq!(instance.id.as_str(), "broken@host-1");
+        assert!(!instance.is_available());
+        assert_eq!(instance.metadata[REJECTED].len(), MAX_REASON);
+    }
+
+    #[test]
+    fn signatures_without_end_are_cut() {
+        let info = MethodInfo {
+            name: "f".into(),
+            qualified: "f".into(),
+            signature: Signature { params: vec![], result: None },
+            wit: "x".repeat(40 << 10),
+            params_schema: serde_json::Value::Null,
+            result_schema: None,
+            docs: None,
+            hidden: false,
+        };
+        assert_eq!(summaries([&info, &info, &info].into_iter()).len(), 2);
+    }
+}

@@ -1,0 +1,243 @@
+//! Folder → catalog: watches the folder, loads what is new, withdraws what is gone.
+//!
+//! Loads run one at a time on a blocking thread, never on those that serve. A file that does not
+//! load never replaces a version that works. Ends when told to, leaving the catalog as it is.
+
+mod decide;
+mod file;
+mod watcher;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jackfield_wire::Generation;
+use jackfield_wire::name::ServiceName;
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::catalog::{Catalog, RejectedFile};
+use crate::event::HostEvent;
+use crate::limits::HostLimits;
+use crate::plugin::{self, Loader, Plugin, Rejection};
+use decide::{Action, Ended, Folder};
+pub(crate) use file::stem;
+use file::Content;
+use watcher::FolderWatcher;
+
+/// What a reloader works with.
+pub(crate) struct Reload {
+    pub(crate) folder: PathBuf,
+    pub(crate) loader: Loader,
+    pub(crate) limits: Arc<HostLimits>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) events: broadcast::Sender<HostEvent>,
+    /// True once every file of the folder has been dealt with; false while some wait.
+    pub(crate) settled: watch::Sender<bool>,
+}
+
+impl Reload {
+    /// Keeps the catalog as the folder is, until `stop`.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let watcher = FolderWatcher::new(self.folder.clone());
+        let start = Instant::now();
+        let task = Task { reload: self, watcher, start, known: Folder::default(), job: None };
+        stop.run_until_cancelled(task.run()).await;
+    }
+}
+
+struct Task {
+    reload: Reload,
+    watcher: FolderWatcher,
+    start: Instant,
+    known: Folder,
+    job: Option<Job>,
+}
+
+struct Job {
+    file: String,
+    since: Instant,
+    thread: JoinHandle<Loaded>,
+}
+
+/// What a load gave.
+enum Loaded {
+    New(Box<Plugin>, decide::Stamp),
+    /// The content that serves already.
+    Same(decide::Stamp),
+    Rejected(Rejection, Option<decide::Stamp>),
+    Changing,
+}
+
+impl Task {
+    async fn run(mut self) {
+        loop {
+            self.look().await;
+            self.start_load();
+            self.reload.settled.send_if_modified(|settled| {
+                std::mem::replace(settled, self.known.is_settled()) != *settled
+            });
+            let wake = self.known.wake_at().map_or(RESCAN, |at| {
+                at.saturating_sub(self.start.elapsed()).min(RESCAN)
+            });
+            tokio::select! {
+                moved = self.watcher.changed() => {
+                    moved.into_iter().for_each(|name| self.known.moved_in(name));
+                }
+                (file, since, loaded) = finished(&mut self.job) => self.apply(file, since, loaded),
+                () = tokio::time::sleep(wake) => {}
+            }
+        }
+    }
+
+    async fn look(&mut self) {
+        self.watcher.ensure();
+        let folder = self.reload.folder.clone();
+        let looks = match tokio::task::spawn_blocking(move || file::list(&folder)).await {
+            Ok(Ok(looks)) => looks,
+            Ok(Err(error)) => return self.watcher.lost(&error.to_string()),
+            Err(_) => return,
+        };
+        for action in self.known.look(self.start.elapsed(), looks) {
+            if let Action::Withdraw(file) = action {
+                self.withdraw(&file);
+            }
+        }
+    }
+
+    fn start_load(&mut self) {
+        let Some(Action::Load(file)) = self.known.next_load(self.start.elapsed()) else { return };
+        let path = self.reload.folder.join(&file);
+        let loader = self.reload.loader.clone();
+        let limits = Arc::clone(&self.reload.limits);
+        let place = self.known.place(&file).unwrap_or_default();
+        let service = plugin::service_name(stem(&file));
+        let serving = service.as_ref().ok().and_then(|service| self.serving(service));
+        let thread = tokio::task::spawn_blocking(move || {
+            if place >= limits.plugins {
+                return Loaded::Rejected(Rejection::TooMany { limit: limits.plugins }, None);
+            }
+            match service {
+                Ok(service) => load(&loader, &path, service, serving, limits.plugin_file),
+                Err(rejection) => Loaded::Rejected(rejection, None),
+            }
+        });
+        self.job = Some(Job { file, since: Instant::now(), thread });
+    }
+
+    fn serving(&self, service: &ServiceName) -> Option<Generation> {
+        Some(self.reload.catalog.now().plugin(service.as_str())?.generation())
+    }
+
+    fn apply(&mut self, file: String, since: Instant, loaded: Loaded) {
+        let ended = match &loaded {
+            Loaded::New(_, stamp) | Loaded::Same(stamp) => Ended::Read(*stamp),
+            Loaded::Rejected(_, Some(stamp)) => Ended::Read(*stamp),
+            Loaded::Rejected(_, None) => Ended::Refused,
+            Loaded::Changing => Ended::Changing,
+        };
+        if !self.known.finished(self.start.elapsed(), ended) {
+            return;
+        }
+        match loaded {
+            Loaded::New(plugin, _) => self.serve(&file, *plugin, since.elapsed()),
+            Loaded::Same(_) => {
+                self.reload.catalog.clear(&file);
+            }
+            Loaded::Rejected(rejection, _) => self.reject(file, &rejection),
+            Loaded::Changing => {}
+        }
+    }
+
+    fn serve(&self, file: &str, plugin: Plugin, took: Duration) {
+        let (service, to) = (plugin.service().clone(), plugin.generation());
+        let methods = plugin.methods().len();
+        let before = self.reload.catalog.serve(file, Arc::new(plugin));
+        let took_ms = took.as_millis();
+        tracing::info!(%service, generation = to.short(), methods, took_ms, "serving");
+        self.tell(match before {
+            None => HostEvent::Loaded { service, generation: to, took },
+            Some(before) => {
+                HostEvent::Replaced { service, from: before.generation(), to, took }
+            }
+        });
+    }
+
+    fn reject(&self, file: String, rejection: &Rejection) {
+        let service = plugin::service_name(stem(&file)).ok();
+        let reason = jackfield_wire::status::printable(&rejection.to_string());
+        let serving = service.as_ref().and_then(|service| self.serving(service));
+        let rejected =
+            RejectedFile { file: file.clone(), service: service.clone(), reason: reason.clone() };
+        if self.reload.catalog.reject(rejected) {
+            let shown = jackfield_wire::status::printable(&file);
+            tracing::warn!(file = shown, still_serving = serving.is_some(), "rejected: {reason}");
+            self.tell(HostEvent::Rejected { file, service, reason, serving });
+        }
+    }
+
+    fn withdraw(&self, file: &str) {
+        let service = plugin::service_name(stem(file)).ok();
+        if let Some(before) = self.reload.catalog.withdraw(file, service.as_ref()) {
+            let service = before.service().clone();
+            tracing::info!(%service, "withdrawn: its file is gone");
+            self.tell(HostEvent::Withdrawn { service });
+        }
+    }
+
+    fn tell(&self, event: HostEvent) {
+        // Nobody has to listen.
+        let _ = self.reload.events.send(event);
+    }
+}
+
+/// Waits for the job to end, forever when there is none. Cancel safe.
+async fn finished(job: &mut Option<Job>) -> (String, Instant, Loaded) {
+    let Some(running) = job else { return std::future::pending().await };
+    let loaded = match (&mut running.thread).await {
+        Ok(loaded) => loaded,
+        Err(error) => Loaded::Rejected(Rejection::Internal(error.to_string()), None),
+    };
+    let Job { file, since, .. } = job.take().expect("it was there when the wait began");
+    (file, since, loaded)
+}
+
+fn load(
+    loader: &Loader,
+    path: &std::path::Path,
+    service: ServiceName,
+    serving: Option<Generation>,
+    limit: u64,
+) -> Loaded {
+    let (bytes, stamp) = match file::read(path, limit) {
+        Ok(Content::Whole(bytes, stamp)) => (bytes, stamp),
+        Ok(Content::Changing) => return Loaded::Changing,
+        Err(rejection) => return Loaded::Rejected(rejection, None),
+    };
+    if serving == Some(plugin::generation(&bytes)) {
+        return Loaded::Same(stamp);
+    }
+    match loader.load(service, &bytes) {
+        Ok(plugin) => Loaded::New(Box::new(plugin), stamp),
+        Err(rejection) => Loaded::Rejected(rejection, Some(stamp)),
+    }
+}
+
+/// Reads a file that nobody watches.
+///
+/// # Errors
+/// Why a host would not read it; also when it is not there, or is being written.
+pub(crate) fn read_once(path: &std::path::Path, limit: u64) -> Result<Vec<u8>, Rejection> {
+    match file::read(path, limit)? {
+        Content::Whole(bytes, _) => Ok(bytes),
+        Content::Changing if path.exists() => {
+            Err(Rejection::Unreadable("it changed while it was read".into()))
+        }
+        Content::Changing => Err(Rejection::Unreadable("there is no such file".into())),
+    }
+}
+
+/// Time between looks when nothing is heard: where the system's notices do not work (network
+/// file systems) or get lost, a change is found this late.
+const RESCAN: Duration = Duration::from_secs(2);

@@ -1,0 +1,273 @@
+//! What to do about a folder, decided from looks at it and the time: no file, clock or task here.
+//!
+//! A file is acted on when it was renamed into place, or when it has kept still for
+//! [`STILL`]. One load runs at a time; of several files that wait, the newest goes first. A file
+//! that is gone is withdrawn at the next look.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What tells one content of a file from the next without reading it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Stamp {
+    pub(super) size: u64,
+    pub(super) modified: (i64, i64),
+    /// Also moves when the modification time was set by hand, as `cp -p` does.
+    pub(super) changed: (i64, i64),
+    /// The inode: another one after a rename into place.
+    pub(super) file: u64,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Read, compile and serve this file, then say [`Folder::finished`].
+    Load(String),
+    /// This file is gone.
+    Withdraw(String),
+}
+
+/// A folder as it is known. Times are since any fixed moment.
+#[derive(Debug, Default)]
+pub(super) struct Folder {
+    files: BTreeMap<String, State>,
+    /// Renamed into place since the last look.
+    moved: Vec<String>,
+    /// What is being loaded, and its stamp when that began.
+    loading: Option<(String, Stamp)>,
+    looked: bool,
+}
+
+/// How a load ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The file was read whole, and had this stamp; whether its content serves is another matter.
+    Read(Stamp),
+    /// It is not a file that can be read.
+    Refused,
+    /// It was changing, or gone: to be tried again once it keeps still.
+    Changing,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    stamp: Stamp,
+    /// Since when it has had this stamp.
+    since: Duration,
+    /// Nothing more to wait for.
+    settled: bool,
+    /// The stamp that was loaded, or refused.
+    done: Option<Stamp>,
+}
+
+impl State {
+    fn due_at(&self) -> Option<Duration> {
+        match self.done {
+            Some(done) if done == self.stamp => None,
+            _ if self.settled => Some(Duration::ZERO),
+            _ => Some(self.since + STILL),
+        }
+    }
+}
+
+/// A file as a look shows it.
+#[derive(Clone, Debug)]
+pub(super) struct Look {
+    pub(super) name: String,
+    pub(super) stamp: Stamp,
+    /// Time since its last change. Believed at the first look alone, where nothing else tells
+    /// whether somebody is still writing.
+    pub(super) age: Duration,
+}
+
+impl Folder {
+    /// A file was renamed into place: its content was complete before it had its name.
+    pub(super) fn moved_in(&mut self, name: String) {
+        self.moved.push(name);
+    }
+
+    /// Takes a look at the whole folder; gives the withdrawals that follow from it.
+    pub(super) fn look(&mut self, now: Duration, looks: Vec<Look>) -> Vec<Action> {
+        let first = !std::mem::replace(&mut self.looked, true);
+        let moved = std::mem::take(&mut self.moved);
+        let mut before = std::mem::take(&mut self.files);
+        for look in looks {
+            let known = before.remove(&look.name);
+            let settled = moved.contains(&look.name) || first && look.age >= STILL;
+            let state = match known {
+                Some(state) if state.stamp == look.stamp => {
+                    State { settled: state.settled || settled, ..state }
+                }
+                known => State {
+                    stamp: look.stamp,
+                    since: now,
+                    settled,
+                    done: known.and_then(|state| state.done),
+                },
+            };
+            self.files.insert(look.name, state);
+        }
+        before.into_keys().map(Action::Withdraw).collect()
+    }
+
+    /// The load to start now, if any. It runs until [`Self::finished`].
+    pub(super) fn next_load(&mut self, now: Duration) -> Option<Action> {
+        if self.loading.is_some() {
+            return None;
+        }
+        let due = |state: &State| state.due_at().is_some_and(|at| at <= now);
+        let (name, state) = self
+            .files
+            .iter()
+            .filter(|(_, state)| due(state))
+            .max_by(|(a, x), (b, y)| x.since.cmp(&y.since).then_with(|| b.cmp(a)))?;
+        self.loading = Some((name.clone(), state.stamp));
+        Some(Action::Load(name.clone()))
+    }
+
+    /// The load that was started has ended. Says whether the file is still there, without which
+    /// its content must not serve.
+    pub(super) fn finished(&mut self, now: Duration, ended: Ended) -> bool {
+        let Some((name, stamp)) = self.loading.take() else { return false };
+        let Some(state) = self.files.get_mut(&name) else { return false };
+        match ended {
+            Ended::Read(stamp) => state.done = Some(stamp),
+            Ended::Refused => state.done = Some(stamp),
+            Ended::Changing => (state.since, state.settled) = (now, false),
+        }
+        true
+    }
+
+    /// When a file will be due that is not yet, if nothing happens to it.
+    pub(super) fn wake_at(&self) -> Option<Duration> {
+        if self.loading.is_some() {
+            return None;
+        }
+        self.files.values().filter_map(State::due_at).min()
+    }
+
+    /// Whether every file that was ever seen has been dealt with.
+    pub(super) fn is_settled(&self) -> bool {
+        self.looked
+            && self.loading.is_none()
+            && self.files.values().all(|state| state.due_at().is_none())
+    }
+
+    /// The place of `name` among the files in the order of names.
+    pub(super) fn place(&self, name: &str) -> Option<usize> {
+        self.files.keys().position(|file| file == name)
+    }
+}
+
+/// How long a file that was not renamed into place must keep still. A copy over a slow network
+/// pauses less than this; a person who waits for the new version notices little.
+pub(super) const STILL: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn look(name: &str, size: u64) -> Look {
+        let stamp = Stamp { size, ..Stamp::default() };
+        Look { name: name.into(), stamp, age: Duration::ZERO }
+    }
+
+    fn stamp(size: u64) -> Ended {
+        Ended::Read(Stamp { size, ..Stamp::default() })
+    }
+
+    fn load(name: &str) -> Option<Action> {
+        Some(Action::Load(name.into()))
+    }
+
+    #[test]
+    fn a_file_that_grows_is_left_alone_until_it_keeps_still() {
+        let mut folder = Folder::default();
+        for step in 0..10 {
+            folder.look(100 * step * MS, vec![look("a.wasm", u64::from(step))]);
+            assert_eq!(folder.next_load(100 * step * MS), None);
+        }
+        assert_eq!(folder.wake_at(), Some(1100 * MS));
+        folder.look(1100 * MS, vec![look("a.wasm", 9)]);
+        assert_eq!(folder.next_load(1100 * MS), load("a.wasm"));
+    }
+
+    #[test]
+    fn a_rename_into_place_is_acted_on_at_once() {
+        let mut folder = Folder::default();
+        folder.look(MS, vec![]);
+        folder.moved_in("a.wasm".into());
+        folder.look(MS, vec![look("a.wasm", 1)]);
+        assert_eq!(folder.next_load(MS), load("a.wasm"));
+    }
+
+    #[test]
+    fn files_that_were_there_before_the_host_wait_for_nothing() {
+        let mut folder = Folder::default();
+        folder.look(MS, vec![Look { age: STILL, ..look("old.wasm", 1) }, look("new.wasm", 1)]);
+        assert_eq!(folder.next_load(MS), load("old.wasm"));
+        folder.finished(MS, stamp(1));
+        assert_eq!(folder.next_load(MS), None);
+        assert!(!folder.is_settled());
+    }
+
+    #[test]
+    fn one_load_at_a_time_and_the_newest_file_first() {
+        let mut folder = Folder::default();
+        folder.look(MS, vec![look("a.wasm", 1)]);
+        folder.look(2 * MS, vec![look("a.wasm", 1), look("b.wasm", 1)]);
+        let later = 300 * MS;
+        assert_eq!(folder.next_load(later), load("b.wasm"));
+        assert_eq!(folder.next_load(later), None);
+        assert!(folder.finished(later, stamp(1)));
+        assert_eq!(folder.next_load(later), load("a.wasm"));
+        assert!(folder.finished(later, stamp(1)));
+        assert!(folder.is_settled());
+        assert_eq!(folder.next_load(later), None);
+    }
+
+    #[test]
+    fn a_file_that_changed_while_it_was_loaded_is_loaded_again() {
+        let mut folder = Folder::default();
+        folder.look(MS, vec![look("a.wasm", 1)]);
+        assert_eq!(folder.next_load(300 * MS), load("a.wasm"));
+        folder.look(310 * MS, vec![look("a.wasm", 2)]);
+        assert!(folder.finished(320 * MS, stamp(1)));
+        assert_eq!(folder.next_load(320 * MS), None);
+        assert_eq!(folder.next_load(600 * MS), load("a.wasm"));
+    }
+
+    #[test]
+    fn a_file_that_was_read_while_it_changed_is_tried_again_later() {
+        let mut folder = Folder::default();
+        folder.look(MS, vec![look("a.wasm", 1)]);
+        assert_eq!(folder.next_load(300 * MS), load("a.wasm"));
+        assert!(folder.finished(300 * MS, Ended::Changing));
+        assert_eq!(folder.next_load(300 * MS), None);
+        assert_eq!(folder.next_load(300 * MS + STILL), load("a.wasm"));
+    }
+
+    #[test]
+    fn a_file_that_is_gone_is_withdrawn_and_what_was_loading_of_it_does_not_serve() {
+        let mut folder = Folder::default();
+        folder.look(MS, vec![look("a.wasm", 1)]);
+        assert_eq!(folder.next_load(300 * MS), load("a.wasm"));
+        let actions = folder.look(310 * MS, vec![]);
+        assert_eq!(actions, [Action::Withdraw("a.wasm".into())]);
+        assert!(!folder.finished(320 * MS, stamp(1)));
+        assert!(folder.is_settled());
+    }
+
+    #[test]
+    fn a_touched_file_is_looked_into_again() {
+        let mut folder = Folder::default();
+        folder.look(MS, vec![look("a.wasm", 1)]);
+        folder.next_load(300 * MS);
+        folder.finished(300 * MS, stamp(1));
+        let touched = Stamp { size: 1, modified: (9, 9), ..Stamp::default() };
+        folder.look(400 * MS, vec![Look { stamp: touched, ..look("a.wasm", 1) }]);
+        assert_eq!(folder.wake_at(), Some(600 * MS));
+    }
+}

@@ -1,0 +1,165 @@
+//! Looks at the folder and reads its files, which anyone who may write there chooses.
+//!
+//! It never blocks (a FIFO is opened without waiting and refused), never follows a symbolic link,
+//! never reads more than the limit, and never returns bytes that changed while they were read.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::Read;
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::decide::{Look, Stamp};
+use crate::plugin::Rejection;
+
+/// All files of `folder` whose names end in `.wasm`, sorted by name. Hidden ones are somebody's
+/// half-done work and do not count.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub(super) fn list(folder: &Path) -> std::io::Result<Vec<Look>> {
+    let now = SystemTime::now();
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !is_plugin_file(&name) {
+            continue;
+        }
+        // A file that went away between the two looks is not there.
+        let Ok(metadata) = entry.metadata() else { continue };
+        let age = metadata.modified().ok().and_then(|time| now.duration_since(time).ok());
+        all.push(Look { name, stamp: stamp(&metadata), age: age.unwrap_or_default() });
+    }
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(all)
+}
+
+/// Whether a file with this name is a plugin's.
+pub(super) fn is_plugin_file(name: &str) -> bool {
+    name.ends_with(".wasm") && !name.starts_with('.')
+}
+
+/// The name without its end, from which the service has its own.
+pub(crate) fn stem(name: &str) -> &str {
+    name.strip_suffix(".wasm").unwrap_or(name)
+}
+
+/// What a read gave.
+pub(super) enum Content {
+    /// The whole file, unchanged from before the read to after it.
+    Whole(Vec<u8>, Stamp),
+    /// Somebody writes to it: later.
+    Changing,
+}
+
+/// Reads a file of at most `limit` bytes.
+///
+/// # Errors
+/// Why this file is not read at all.
+pub(super) fn read(path: &Path, limit: u64) -> Result<Content, Rejection> {
+    let file = match open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Content::Changing),
+        Err(_) if std::fs::symlink_metadata(path).is_ok_and(|m| m.is_symlink()) => {
+            return Err(Rejection::NotRegular("a symbolic link"));
+        }
+        Err(error) => return Err(unreadable(&error)),
+    };
+    let before = file.metadata().map_err(|error| unreadable(&error))?;
+    if !before.is_file() {
+        return Err(Rejection::NotRegular(kind(&before)));
+    }
+    if before.len() > limit {
+        return Err(Rejection::TooLarge { size: before.len(), limit });
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(before.len()).unwrap_or_default());
+    (&file).take(limit + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
+    let after = file.metadata().map_err(|error| unreadable(&error))?;
+    let whole = stamp(&before) == stamp(&after) && bytes.len() as u64 == after.len();
+    Ok(if whole { Content::Whole(bytes, stamp(&after)) } else { Content::Changing })
+}
+
+#[cfg(unix)]
+fn open(path: &Path) -> std::io::Result<File> {
+    use rustix::fs::OFlags;
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
+    OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+}
+
+#[cfg(not(unix))]
+fn open(path: &Path) -> std::io::Result<File> {
+    if std::fs::symlink_metadata(path)?.is_symlink() {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    }
+    OpenOptions::new().read(true).open(path)
+}
+
+fn unreadable(error: &std::io::Error) -> Rejection {
+    Rejection::Unreadable(error.to_string())
+}
+
+fn kind(metadata: &Metadata) -> &'static str {
+    if metadata.is_dir() { "a directory" } else { "a FIFO, a socket or a device" }
+}
+
+#[cfg(unix)]
+fn stamp(metadata: &Metadata) -> Stamp {
+    use std::os::unix::fs::MetadataExt;
+    Stamp {
+        size: metadata.size(),
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+        file: metadata.ino(),
+    }
+}
+
+#[cfg(not(unix))]
+fn stamp(metadata: &Metadata) -> Stamp {
+    let modified = metadata.modified().ok();
+    let since = modified.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let since = since.unwrap_or_default();
+    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+    let modified = (seconds, i64::from(since.subsec_nanos()));
+    Stamp { size: metadata.len(), modified, changed: modified, file: 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hidden_files_and_other_endings_are_nobodys_plugins() {
+        assert!(is_plugin_file("calc.wasm"));
+        for name in [".calc.wasm", "calc.wasm.tmp", "calc.toml", "calc.cwasm", "wasm"] {
+            assert!(!is_plugin_file(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_regular_files_within_the_limit_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wasm");
+        std::fs::write(&path, [7; 100]).unwrap();
+        assert!(matches!(read(&path, 100), Ok(Content::Whole(bytes, _)) if bytes == [7; 100]));
+        let error = read(&path, 99).err();
+        assert_eq!(error, Some(Rejection::TooLarge { size: 100, limit: 99 }));
+        let error = read(folder.path(), 99).err();
+        assert_eq!(error, Some(Rejection::NotRegular("a directory")));
+        assert!(matches!(read(&folder.path().join("b.wasm"), 99), Ok(Content::Changing)));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_and_a_fifo_are_refused_without_waiting_for_anyone() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link.wasm");
+        std::os::unix::fs::symlink("/etc/hostname", &link).unwrap();
+        assert_eq!(read(&link, 99).err(), Some(Rejection::NotRegular("a symbolic link")));
+        let fifo = folder.path().join("fifo.wasm");
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
+        assert!(made.success());
+        let reason = "a FIFO, a socket or a device";
+        assert_eq!(read(&fifo, 99).err(), Some(Rejection::NotRegular(reason)));
+    }
+}
