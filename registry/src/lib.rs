@@ -1,1 +1,25 @@
-//! The registry of Jackfield: leases, lists and watches
+//! The registry of Jackfield: hosts say what they serve, everybody learns where it is.
+//!
+//! [`Registry::spawn`] starts one. Hosts register instances under the lease of their connection and
+//! renew it by heartbeats; everyone with a certificate lists and watches. The messages are those of
+//! [`jackfield_wire::registry`].
+//!
+//! Three layers, each ignorant of the next: a pure core (leases, revisions, watches; takes the time
+//! and an event, returns what to do), a store that keeps what must last, and QUIC sessions around
+//! both. One task makes every change, so that the store sees them in order; lists and watches read
+//! beside it and never wait for the store.
+//!
+//! What is deliberately absent: the registry never connects to anybody, never calls a plugin, never
+//! looks into metadata, and no call passes through it.
+
+mod config;
+mod core;
+mod server;
+mod session;
+mod status;
+mod store;
+mod writer;
+
+pub use config::RegistryConfig;
+pub use server::{Registry, SpawnError};
+pub use status::RegistryStatus;

@@ -37,7 +37,8 @@ pub struct Instance {
     /// Share of calls for weighted pickers; default 1.
     #[n(6)]
     pub weight: u32,
-    /// Whether heartbeats decide about its health.
+    /// Whether heartbeats decide about its health. When not, it is never suspect and does not
+    /// expire: only its owner's deregistration removes it.
     #[n(7)]
     pub check_healthy: bool,
     /// Whether it is believed to answer.
@@ -57,7 +58,12 @@ pub struct Instance {
 impl Instance {
     /// Whether calls may be sent to it.
     pub fn is_available(&self) -> bool {
-        self.enabled && (self.health == Health::Healthy || !self.check_healthy)
+        self.enabled
+            && match self.health {
+                Health::Healthy => true,
+                Health::Suspect => !self.check_healthy,
+                Health::Draining => false,
+            }
     }
 }
 
@@ -212,7 +218,7 @@ pub enum WatchEvent {
     /// What changed since the event before.
     #[n(1)]
     Delta(#[n(0)] Delta),
-    /// Nothing changed: the registry is there.
+    /// Nothing changed since the event before, whose revision this repeats: the registry is there.
     #[n(2)]
     Idle(#[n(0)] Revision),
 }
@@ -235,10 +241,12 @@ pub struct Snapshot {
     pub authoritative: bool,
 }
 
-/// What changed.
+/// What changed: the latest state of each instance, however often it changed. No instance is both
+/// upserted and removed. A change too large for a frame comes as several of these; the revision of
+/// each is safe to resume from. Both lists may be empty.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Delta {
-    /// The state after the change.
+    /// The state after the change; in all but the last of several, a state before it.
     #[n(0)]
     pub revision: Revision,
     /// New, or different from before.

@@ -1,0 +1,54 @@
+//! How a registry runs.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jackfield_transport::{Identity, TransportLimits};
+
+/// What a [`Registry`](crate::Registry) needs to start.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RegistryConfig {
+    /// Where to listen; port 0 picks one. Beyond loopback the identity must have been set up on
+    /// purpose.
+    pub listen: SocketAddr,
+    /// Who it is; its role must be `registry`.
+    pub identity: Identity,
+    /// Time from a heartbeat to the end of what it named, and time after a start until the registry
+    /// is authoritative. Default 10 s. Shorter notices a stopped host sooner (a dead connection is
+    /// noticed at once in any case) and loses instances to short pauses of their hosts; a day is
+    /// the longest.
+    pub ttl: Duration,
+    /// Time between heartbeats, as hosts are told, and between signs of life on a silent watch.
+    /// Default 3 s: three in a TTL, so that two may be lost. At most half the TTL.
+    pub heartbeat: Duration,
+    /// Instances in all. Default 50,000, about 1 KiB each without methods; the next one is refused.
+    /// Zero refuses all.
+    pub max_instances: usize,
+    /// Instances of one host. Default 256; the next one is refused. Zero refuses all.
+    pub max_instances_per_host: usize,
+    /// Watches in all. Default 10,000. Each takes about 10 KiB, and up to 256 KiB for as long as its
+    /// peer does not read; the next one is refused. Zero refuses all.
+    pub max_watches: usize,
+    /// Watches of one identity. Default 1,000; the next one is refused. Zero refuses all.
+    pub max_watches_per_peer: usize,
+    /// Bounds of connections and streams.
+    pub limits: TransportLimits,
+}
+
+impl RegistryConfig {
+    /// The defaults, listening at `listen` as `identity`.
+    pub fn new(listen: SocketAddr, identity: Identity) -> Self {
+        Self {
+            listen,
+            identity,
+            ttl: Duration::from_secs(10),
+            heartbeat: Duration::from_secs(3),
+            max_instances: 50_000,
+            max_instances_per_host: 256,
+            max_watches: 10_000,
+            max_watches_per_peer: 1_000,
+            limits: TransportLimits::default(),
+        }
+    }
+}

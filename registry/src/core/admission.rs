@@ -1,0 +1,242 @@
+//! What an instance must be like to be listed. Everything here came from the network and goes to
+//! other peers' terminals and dialers.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use jackfield_wire::InstanceId;
+use jackfield_wire::name::BUILTIN_SERVICE;
+use jackfield_wire::registry::{Instance, MethodSummary};
+
+/// What is wrong with an instance, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Flaw {
+    #[error("the id must be {expected}, the service and the host that it names")]
+    Id { expected: InstanceId },
+    #[error("no plugin may be called {BUILTIN_SERVICE:?}, every host's own service: rename it")]
+    BuiltinService,
+    #[error("address {0:?} is not a literal one: advertise IP:PORT, such as 192.0.2.7:4433")]
+    AddressNotLiteral(String),
+    #[error("address {0} has port 0: advertise the port that the host is bound to")]
+    PortZero(SocketAddr),
+    #[error("nobody can connect to {0}: advertise an address of the host that clients reach")]
+    NotConnectable(SocketAddr),
+    #[error(
+        "{0} reaches the host only from its own machine or link, and it registers from {1}: \
+         advertise an address that clients reach"
+    )]
+    OnlyLocal(SocketAddr, IpAddr),
+    #[error("{0} is the registry's own address: advertise the host's")]
+    RegistryItself(SocketAddr),
+    #[error("it has {count} methods and may have {limit}: split the plugin")]
+    Methods { count: usize, limit: usize },
+    #[error("it has {count} metadata keys and may have {limit}: send fewer")]
+    MetadataKeys { count: usize, limit: usize },
+    #[error("its metadata has {bytes} bytes and may have {limit}: send less")]
+    MetadataBytes { bytes: usize, limit: usize },
+    #[error("its {field} has {bytes} bytes and may have {limit}: shorten it")]
+    TooLong { field: &'static str, bytes: usize, limit: usize },
+    #[error("its {field} holds the control character {character:?}: send plain text")]
+    Control { field: &'static str, character: char },
+    #[error("it takes {bytes} bytes and may take {limit}: shorten methods or metadata")]
+    TooLarge { bytes: usize, limit: usize },
+}
+
+/// Where a registration comes from, and where it arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Surroundings {
+    pub(super) registrant: SocketAddr,
+    pub(super) registry: Option<SocketAddr>,
+}
+
+/// Looks for the first thing wrong with `instance`.
+pub(super) fn check(instance: &Instance, surroundings: Surroundings) -> Result<(), Flaw> {
+    if instance.service.as_str() == BUILTIN_SERVICE {
+        return Err(Flaw::BuiltinService);
+    }
+    let expected = InstanceId::new(&instance.service, &instance.host);
+    if instance.id != expected {
+        return Err(Flaw::Id { expected });
+    }
+    check_address(&instance.address, surroundings)?;
+    check_text("host", &instance.host, MAX_WORD)?;
+    if let Some(version) = &instance.version {
+        check_text("version", version, MAX_WORD)?;
+    }
+    check_metadata(&instance.metadata)?;
+    check_methods(&instance.methods)
+}
+
+fn check_address(text: &str, surroundings: Surroundings) -> Result<(), Flaw> {
+    let address: SocketAddr =
+        text.parse().map_err(|_| Flaw::AddressNotLiteral(text.chars().take(MAX_WORD).collect()))?;
+    if address.port() == 0 {
+        return Err(Flaw::PortZero(address));
+    }
+    let ip = address.ip().to_canonical();
+    if ip.is_unspecified() || ip.is_multicast() || ip == IpAddr::from([255; 4]) {
+        return Err(Flaw::NotConnectable(address));
+    }
+    let from = surroundings.registrant.ip().to_canonical();
+    if is_only_local(ip) && !is_only_local(from) {
+        return Err(Flaw::OnlyLocal(address, from));
+    }
+    let plain = |address: SocketAddr| (address.ip().to_canonical(), address.port());
+    if surroundings.registry.map(plain) == Some(plain(address)) {
+        return Err(Flaw::RegistryItself(address));
+    }
+    Ok(())
+}
+
+/// Addresses that mean another machine to whoever reads them elsewhere.
+fn is_only_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unicast_link_local(),
+    }
+}
+
+fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), Flaw> {
+    if metadata.len() > MAX_METADATA_KEYS {
+        return Err(Flaw::MetadataKeys { count: metadata.len(), limit: MAX_METADATA_KEYS });
+    }
+    let bytes = metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if bytes > MAX_METADATA_BYTES {
+        return Err(Flaw::MetadataBytes { bytes, limit: MAX_METADATA_BYTES });
+    }
+    metadata.iter().try_for_each(|(key, value)| {
+        check_text("metadata key", key, MAX_METADATA_BYTES)?;
+        check_text("metadata value", value, MAX_METADATA_BYTES)
+    })
+}
+
+fn check_methods(methods: &[MethodSummary]) -> Result<(), Flaw> {
+    if methods.len() > MAX_METHODS {
+        return Err(Flaw::Methods { count: methods.len(), limit: MAX_METHODS });
+    }
+    methods.iter().try_for_each(|method| {
+        check_text("method name", &method.name, MAX_METHOD_NAME)?;
+        check_text("method signature", &method.wit, MAX_SIGNATURE)
+    })
+}
+
+fn check_text(field: &'static str, text: &str, limit: usize) -> Result<(), Flaw> {
+    if text.len() > limit {
+        return Err(Flaw::TooLong { field, bytes: text.len(), limit });
+    }
+    match text.chars().find(|c| is_harmful(*c)) {
+        Some(character) => Err(Flaw::Control { field, character }),
+        None => Ok(()),
+    }
+}
+
+/// Characters that move a terminal's cursor, colour it, or turn its text around. Signatures of
+/// several lines are taken.
+fn is_harmful(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\t')
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Host names and versions, in bytes; a version with build metadata fits, a document does not.
+const MAX_WORD: usize = 128;
+/// As Kubernetes' labels: enough for zone, rack, owner and the like.
+const MAX_METADATA_KEYS: usize = 32;
+/// Keys and values together.
+const MAX_METADATA_BYTES: usize = 4 << 10;
+/// A generated client library of a large API has a few hundred.
+const MAX_METHODS: usize = 1024;
+/// A qualified method name has three names and a version.
+const MAX_METHOD_NAME: usize = 512;
+/// A signature that names every field of its records.
+const MAX_SIGNATURE: usize = 16 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::fixture::instance;
+
+    fn local() -> Surroundings {
+        Surroundings {
+            registrant: "127.0.0.1:50000".parse().unwrap(),
+            registry: Some("127.0.0.1:9999".parse().unwrap()),
+        }
+    }
+
+    fn flaw_of_address(address: &str, surroundings: Surroundings) -> Flaw {
+        let instance = Instance { address: address.into(), ..instance("calc", "a") };
+        check(&instance, surroundings).unwrap_err()
+    }
+
+    #[test]
+    fn an_ordinary_instance_has_no_flaw() {
+        assert_eq!(check(&instance("calc", "a"), local()), Ok(()));
+        let v6 = Instance { address: "[::1]:4433".into(), ..instance("calc", "a") };
+        assert_eq!(check(&v6, local()), Ok(()));
+    }
+
+    #[test]
+    fn addresses_that_nobody_can_dial_are_refused() {
+        for address in ["localhost:80", "127.0.0.1", "::1:80", "", "127.0.0.1:66000", " 1.2.3.4:5"]
+        {
+            assert!(matches!(flaw_of_address(address, local()), Flaw::AddressNotLiteral(_)));
+        }
+        assert!(matches!(flaw_of_address("127.0.0.1:0", local()), Flaw::PortZero(_)));
+        for address in ["0.0.0.0:80", "[::]:80", "[::ffff:0.0.0.0]:80", "224.0.0.1:80"] {
+            assert!(matches!(flaw_of_address(address, local()), Flaw::NotConnectable(_)));
+        }
+        for address in ["127.0.0.1:9999", "[::ffff:127.0.0.1]:9999"] {
+            assert!(matches!(flaw_of_address(address, local()), Flaw::RegistryItself(_)));
+        }
+    }
+
+    #[test]
+    fn a_remote_registrant_cannot_list_a_local_address() {
+        let remote = Surroundings { registrant: "192.0.2.9:50000".parse().unwrap(), ..local() };
+        for address in ["127.0.0.1:80", "[::1]:80", "169.254.1.1:80", "[fe80::1]:80"] {
+            assert!(matches!(flaw_of_address(address, remote), Flaw::OnlyLocal(..)), "{address}");
+        }
+    }
+
+    #[test]
+    fn an_id_that_names_another_service_is_refused() {
+        let instance = Instance { id: instance("text", "a").id, ..instance("calc", "a") };
+        let error = check(&instance, local()).unwrap_err();
+        assert!(error.to_string().contains("calc@a"), "{error}");
+    }
+
+    #[test]
+    fn the_hosts_own_service_cannot_be_registered() {
+        let flaw = check(&instance(BUILTIN_SERVICE, "a"), local()).unwrap_err();
+        assert_eq!(flaw, Flaw::BuiltinService);
+    }
+
+    #[test]
+    fn metadata_is_bounded_in_keys_and_bytes() {
+        let many = (0..33).map(|n| (n.to_string(), String::new())).collect();
+        let many = Instance { metadata: many, ..instance("calc", "a") };
+        assert_eq!(check(&many, local()), Err(Flaw::MetadataKeys { count: 33, limit: 32 }));
+        let large = BTreeMap::from([("k".into(), "v".repeat(4096))]);
+        let large = Instance { metadata: large, ..instance("calc", "a") };
+        assert_eq!(check(&large, local()), Err(Flaw::MetadataBytes { bytes: 4097, limit: 4096 }));
+    }
+
+    #[test]
+    fn text_that_could_steer_a_terminal_is_refused() {
+        for version in ["\u{1b}[2J", "1\r2", "\u{202e}1"] {
+            let instance = Instance { version: Some(version.into()), ..instance("calc", "a") };
+            let flaw = check(&instance, local()).unwrap_err();
+            assert!(matches!(flaw, Flaw::Control { field: "version", .. }), "{flaw}");
+            assert!(!flaw.to_string().chars().any(is_harmful), "{flaw}");
+        }
+    }
+
+    #[test]
+    fn methods_are_bounded_in_number_and_length() {
+        let method = MethodSummary { name: "m".into(), wit: "m: func()".into() };
+        let many = Instance { methods: vec![method; 1025], ..instance("calc", "a") };
+        assert_eq!(check(&many, local()), Err(Flaw::Methods { count: 1025, limit: 1024 }));
+        let long = MethodSummary { name: "m".into(), wit: "x".repeat(MAX_SIGNATURE + 1) };
+        let long = Instance { methods: vec![long], ..instance("calc", "a") };
+        assert!(matches!(check(&long, local()), Err(Flaw::TooLong { .. })));
+    }
+}

@@ -1,0 +1,179 @@
+//! A core with hosts around it, for tests: events applied as the shell would, on a clock that
+//! stands still until told.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use jackfield_transport::PeerId;
+use jackfield_wire::registry::{Health, Instance, ListQuery, MethodSummary, WatchEvent};
+use jackfield_wire::{InstanceId, ServiceName};
+
+use super::{Core, Holder, LeaseId, Moment, Plan, Refused, Rules, Step, Stored, Watcher};
+
+/// A core, its clock, what a store would hold, and one connection for each host.
+pub(crate) struct Bench {
+    pub(crate) core: Core,
+    pub(crate) now: Moment,
+    pub(crate) kept: BTreeMap<InstanceId, super::Record>,
+    connections: HashMap<String, LeaseId>,
+    next_lease: u64,
+}
+
+pub(crate) const TTL: Duration = Duration::from_secs(10);
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self::restored(Stored { epoch: 7, ..Stored::default() })
+    }
+
+    pub(crate) fn restored(stored: Stored) -> Self {
+        let kept = stored.records.iter().map(|r| (r.instance.id.clone(), r.clone())).collect();
+        let now = Moment::default();
+        let core = Core::restore(rules(), now, stored);
+        Self { core, now, kept, connections: HashMap::new(), next_lease: 0 }
+    }
+
+    /// What a store would give back after a crash.
+    pub(crate) fn stored(&self) -> Stored {
+        let revision = self.core.revision();
+        let records = self.kept.values().cloned().collect();
+        Stored { epoch: revision.epoch, revision: revision.number, records }
+    }
+
+    /// The connection of `host`, a new one when there is none.
+    pub(crate) fn holder(&mut self, host: &str) -> Holder {
+        let lease = *self.connections.entry(host.into()).or_insert_with(|| {
+            self.next_lease += 1;
+            LeaseId(self.next_lease)
+        });
+        let address = "127.0.0.1:50000".parse().unwrap();
+        Holder { lease, peer: peer(host), address }
+    }
+
+    /// Leaves the connection of `host` as it is, and opens another when it is needed next.
+    pub(crate) fn reconnect(&mut self, host: &str) -> Option<LeaseId> {
+        self.connections.remove(host)
+    }
+
+    pub(crate) fn try_register(
+        &mut self,
+        host: &str,
+        instances: Vec<Instance>,
+    ) -> Result<(), Refused> {
+        let holder = self.holder(host);
+        let plan = self.core.plan_register(self.now, &holder, instances)?;
+        self.apply(plan);
+        Ok(())
+    }
+
+    pub(crate) fn register(&mut self, host: &str, instances: Vec<Instance>) {
+        self.try_register(host, instances).unwrap();
+    }
+
+    pub(crate) fn heartbeat(&mut self, host: &str, ids: &[InstanceId]) -> Vec<InstanceId> {
+        let holder = self.holder(host);
+        self.core.heartbeat(self.now, &holder, ids.to_vec()).unwrap()
+    }
+
+    pub(crate) fn deregister(&mut self, host: &str, ids: &[InstanceId]) -> u32 {
+        let holder = self.holder(host);
+        let (plan, count) = self.core.plan_deregister(self.now, &holder, ids.to_vec()).unwrap();
+        self.apply(plan);
+        count
+    }
+
+    /// The connection of `host` breaks.
+    pub(crate) fn lose(&mut self, host: &str) {
+        if let Some(lease) = self.reconnect(host) {
+            self.lose_lease(lease);
+        }
+    }
+
+    pub(crate) fn lose_lease(&mut self, lease: LeaseId) {
+        let plan = self.core.plan_lost(lease);
+        self.apply(plan);
+    }
+
+    /// Lets time pass as the shell does: with a tick whenever one is due.
+    pub(crate) fn pass(&mut self, span: Duration) {
+        let end = self.now.plus(span);
+        while self.core.next_tick() <= end {
+            self.now = self.now.max(self.core.next_tick());
+            self.tick();
+        }
+        self.now = end;
+    }
+
+    /// Stands still for `span` without a tick, as a stopped process does, and goes on.
+    pub(crate) fn freeze(&mut self, span: Duration) {
+        self.now = self.now.plus(span);
+        self.tick();
+    }
+
+    fn tick(&mut self) {
+        let plan = self.core.plan_tick(self.now);
+        self.apply(plan);
+    }
+
+    /// Keeps and applies, and checks that every step made one revision.
+    fn apply(&mut self, plan: Plan) {
+        let before = self.core.revision().number;
+        let change = self.core.change(&plan);
+        self.core.apply(plan);
+        let steps = change.as_ref().map_or(0, |change| change.steps.len());
+        assert_eq!(self.core.revision().number, before + steps as u64);
+        let Some(change) = change else { return };
+        assert_eq!(change.revision, self.core.revision().number);
+        for step in change.steps {
+            match step {
+                Step::Put(record) => self.kept.insert(record.instance.id.clone(), record),
+                Step::Remove(id) => self.kept.remove(&id),
+            };
+        }
+    }
+
+    /// Everything that is listed, by id.
+    pub(crate) fn listed(&self) -> BTreeMap<InstanceId, Instance> {
+        let listing = self.core.list(&ListQuery { all: true, ..ListQuery::default() });
+        assert!(!listing.more);
+        listing.instances.into_iter().map(|instance| (instance.id.clone(), instance)).collect()
+    }
+
+    pub(crate) fn health(&self, id: &InstanceId) -> Option<Health> {
+        self.listed().get(id).map(|instance| instance.health)
+    }
+
+    /// All events that a watcher can get now.
+    pub(crate) fn events(&self, watcher: &mut Watcher) -> Vec<WatchEvent> {
+        std::iter::from_fn(|| watcher.next(&self.core, self.now)).collect()
+    }
+}
+
+pub(crate) fn rules() -> Rules {
+    Rules { ttl: TTL, max_instances: 1000, max_instances_per_peer: 64 }
+}
+
+pub(crate) fn peer(host: &str) -> PeerId {
+    format!("spiffe://local/host/{host}").parse().unwrap()
+}
+
+pub(crate) fn id(service: &str, host: &str) -> InstanceId {
+    InstanceId::new(&ServiceName::new(service).unwrap(), host)
+}
+
+pub(crate) fn instance(service: &str, host: &str) -> Instance {
+    Instance {
+        id: id(service, host),
+        service: ServiceName::new(service).unwrap(),
+        address: "127.0.0.1:4433".into(),
+        host: host.into(),
+        version: None,
+        generation: None,
+        weight: 1,
+        check_healthy: true,
+        health: Health::Healthy,
+        enabled: true,
+        methods: vec![MethodSummary { name: "add".into(), wit: "add: func()".into() }],
+        metadata: BTreeMap::new(),
+    }
+}

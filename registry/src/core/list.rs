@@ -1,0 +1,141 @@
+//! Parts of the set, in the order of ids.
+//!
+//! Ids are `SERVICE@HOST`, so a service's instances lie together and need no index of their own.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use jackfield_wire::registry::{Instance, ListQuery, Listing};
+use jackfield_wire::{InstanceId, ServiceName};
+
+use super::{Core, Held};
+
+impl Core {
+    /// One part of a list.
+    pub(crate) fn list(&self, query: &ListQuery) -> Listing {
+        let revision = self.revision();
+        let wanted = |held: &&Held| query.all || held.record.instance.is_available();
+        let mut held = self.range(query.service.as_ref(), query.after.as_ref()).filter(wanted);
+        let mut part = Part::default();
+        let mut instances = Vec::new();
+        for held in held.by_ref() {
+            if !part.takes(held.record.bytes()) {
+                return Listing { revision, instances, more: true };
+            }
+            instances.push(Instance::clone(&held.record.instance));
+        }
+        Listing { revision, instances, more: false }
+    }
+
+    /// Everything, or everything of a service, as it is now.
+    pub(super) fn collect(&self, service: Option<&ServiceName>) -> Vec<(usize, Arc<Instance>)> {
+        let held = self.range(service, None);
+        held.map(|held| (held.record.bytes(), Arc::clone(&held.record.instance))).collect()
+    }
+
+    fn range(
+        &self,
+        service: Option<&ServiceName>,
+        after: Option<&InstanceId>,
+    ) -> impl Iterator<Item = &Held> {
+        let first = service.map(|service| InstanceId::new(service, ""));
+        let start = match after {
+            Some(after) if first.as_ref().is_none_or(|first| after >= first) => {
+                Bound::Excluded(after.clone())
+            }
+            _ => first.map_or(Bound::Unbounded, Bound::Included),
+        };
+        let held = self.held.range((start, Bound::Unbounded)).map(|(_, held)| held);
+        held.take_while(move |held| {
+            service.is_none_or(|name| held.record.instance.service == *name)
+        })
+    }
+}
+
+/// How much of a message is used.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    bytes: usize,
+}
+
+impl Part {
+    /// Whether a piece still fits; the first always does.
+    pub(super) fn takes(&mut self, bytes: usize) -> bool {
+        let fits = self.bytes == 0 || self.bytes + bytes <= PART_BYTES;
+        self.bytes += bytes;
+        fits
+    }
+}
+
+/// Aim for a message's size: a quarter of a frame's limit, because a larger one has to wait for
+/// the peer to open its stream window.
+const PART_BYTES: usize = 256 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::fixture::{Bench, instance};
+    use jackfield_wire::registry::Health;
+
+    fn query(service: Option<&str>) -> ListQuery {
+        let service = service.map(|name| ServiceName::new(name).unwrap());
+        ListQuery { service, all: true, after: None }
+    }
+
+    fn ids(listing: &Listing) -> Vec<&str> {
+        listing.instances.iter().map(|instance| instance.id.as_str()).collect()
+    }
+
+    #[test]
+    fn a_service_is_listed_without_those_whose_names_begin_alike() {
+        let mut bench = Bench::new();
+        for service in ["calc", "calc-2", "cal", "calculus", "text"] {
+            bench.register("a", vec![instance(service, "a")]);
+            bench.register("b", vec![instance(service, "b")]);
+        }
+        assert_eq!(ids(&bench.core.list(&query(Some("calc")))), ["calc@a", "calc@b"]);
+        assert!(ids(&bench.core.list(&query(Some("none")))).is_empty());
+        assert_eq!(bench.core.list(&query(None)).instances.len(), 10);
+    }
+
+    #[test]
+    fn a_long_list_comes_in_parts_that_follow_each_other() {
+        let mut bench = Bench::new();
+        let names: Vec<_> = (0..40).map(|n| format!("s{n:02}")).collect();
+        for name in &names {
+            bench.register("a", vec![fat(name)]);
+        }
+        let (mut found, mut parts, mut query) = (Vec::new(), 0, query(None));
+        loop {
+            let listing = bench.core.list(&query);
+            assert!(jackfield_wire::to_cbor(&listing).len() < 300 << 10);
+            query.after = listing.instances.last().map(|instance| instance.id.clone());
+            found.extend(listing.instances.iter().map(|i| i.service.to_string()));
+            parts += 1;
+            if !listing.more {
+                break;
+            }
+        }
+        assert_eq!(found, names);
+        assert!(parts > 2, "{parts}");
+    }
+
+    #[test]
+    fn without_all_only_those_that_can_be_called_are_listed() {
+        let mut bench = Bench::new();
+        bench.register("a", vec![instance("calc", "a")]);
+        bench.register("b", vec![instance("calc", "b")]);
+        bench.lose("a");
+        let available = ListQuery { all: false, ..query(None) };
+        assert_eq!(ids(&bench.core.list(&available)), ["calc@b"]);
+        let all = bench.core.list(&query(None));
+        assert_eq!(ids(&all), ["calc@a", "calc@b"]);
+        assert_eq!(all.instances[0].health, Health::Suspect);
+    }
+
+    fn fat(service: &str) -> Instance {
+        let method =
+            jackfield_wire::registry::MethodSummary { name: "m".into(), wit: "x".repeat(1 << 10) };
+        Instance { methods: vec![method; 20], ..instance(service, "a") }
+    }
+}

@@ -1,0 +1,112 @@
+//! Why the registry does not do what it was asked: what is wrong, where, and what to do.
+
+use jackfield_transport::PeerId;
+use jackfield_wire::registry::Refusal;
+use jackfield_wire::status::printable;
+use jackfield_wire::{InstanceId, Status};
+
+use super::admission::Flaw;
+
+/// A request that changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refused {
+    /// One of the instances cannot be listed as it is.
+    #[error("instance {id}: {flaw}")]
+    Flawed { id: InstanceId, flaw: Flaw },
+    /// Registering in the name of somebody else.
+    #[error(
+        "instance {id} says that it is on host {claimed:?}, but this connection's certificate is \
+         {peer}: register it under that name"
+    )]
+    ForeignHost { id: InstanceId, claimed: String, peer: PeerId },
+    /// The id belongs to another identity.
+    #[error(
+        "instance {id} belongs to {owner}, and only that identity may change it, not {peer}: give \
+         one of the two hosts another name"
+    )]
+    HeldByAnother { id: InstanceId, owner: PeerId, peer: PeerId },
+    /// One request with two truths about one instance.
+    #[error("instance {0} is in the request twice: send each instance once")]
+    Doubled(InstanceId),
+    /// The identity's share is used up.
+    #[error(
+        "{peer} would hold {wanted} instances and one identity may hold {limit}: serve fewer from \
+         one host, or run a second host under another name"
+    )]
+    TooManyOfPeer { peer: PeerId, wanted: usize, limit: usize },
+    /// The identity's share of memory is used up.
+    #[error(
+        "the instances of {peer} would take {wanted} bytes and one identity's may take {limit}: \
+         shorten methods or metadata, or run a second host under another name"
+    )]
+    TooLargeOfPeer { peer: PeerId, wanted: usize, limit: usize },
+    /// No room for anybody.
+    #[error(
+        "the registry holds {limit} instances, its limit: deregister some, or start another \
+         registry"
+    )]
+    Full { limit: usize },
+    /// A heartbeat or deregistration that names more than anyone can hold.
+    #[error(
+        "the request names {named} instances and one identity may hold {limit}: name each once"
+    )]
+    TooManyNamed { named: usize, limit: usize },
+    /// An id that none can be.
+    #[error(
+        "an instance id of {len} bytes was named and the longest is {limit}: ids are SERVICE@HOST"
+    )]
+    IdTooLong { len: usize, limit: usize },
+    /// Only hosts hold instances.
+    #[error(
+        "{peer} may list and watch, but not {action}: only a host can; connect with a host's \
+         certificate"
+    )]
+    NotAHost { peer: PeerId, action: &'static str },
+    /// The store did not keep the change.
+    #[error(
+        "the registry's store cannot keep the change now ({0}): nothing was changed; try again"
+    )]
+    Store(String),
+    /// The registry is going down.
+    #[error("the registry is shutting down: connect again, or to another registry")]
+    ShuttingDown,
+    /// Too many watches.
+    #[error("{peer} has {limit} watches open, its limit: close some, or share one among tasks")]
+    TooManyWatches { peer: PeerId, limit: usize },
+    /// Too many watches of all peers.
+    #[error(
+        "the registry serves {limit} watches, its limit: list instead, or use another registry"
+    )]
+    WatchesFull { limit: usize },
+    /// The stream did not bring one request.
+    #[error("{0}: send one registry request as one message frame and end the stream")]
+    Malformed(String),
+}
+
+impl Refused {
+    /// The kind that programs look at.
+    pub(crate) fn status(&self) -> Status {
+        match self {
+            Self::ForeignHost { .. } | Self::HeldByAnother { .. } | Self::NotAHost { .. } => {
+                Status::PermissionDenied
+            }
+            Self::Flawed { .. }
+            | Self::Doubled(_)
+            | Self::TooManyNamed { .. }
+            | Self::IdTooLong { .. }
+            | Self::Malformed(_) => Status::InvalidArgument,
+            Self::TooManyOfPeer { .. }
+            | Self::TooLargeOfPeer { .. }
+            | Self::Full { .. }
+            | Self::TooManyWatches { .. }
+            | Self::WatchesFull { .. } => Status::ResourceExhausted,
+            Self::Store(_) | Self::ShuttingDown => Status::Unavailable,
+        }
+    }
+}
+
+impl From<&Refused> for Refusal {
+    fn from(refused: &Refused) -> Self {
+        Self { status: refused.status(), message: printable(&refused.to_string()) }
+    }
+}

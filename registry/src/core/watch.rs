@@ -1,0 +1,345 @@
+//! A watcher's place in the order of changes.
+//!
+//! There is no queue: a watcher is a revision, and asks for what changed since. A slow one finds
+//! each instance once, in its latest state; one that is too slow for the log gets the full set.
+//! While it takes the parts of a full set it holds pointers to them, and nothing else.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use jackfield_wire::registry::{Delta, Instance, Revision, Snapshot, WatchEvent, WatchQuery};
+use jackfield_wire::{InstanceId, ServiceName};
+
+use super::list::Part;
+use super::{Core, Moment};
+
+/// One watch.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    service: Option<ServiceName>,
+    place: Place,
+    /// The revision of the last event.
+    told: Option<Revision>,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// Nothing was sent.
+    Start(Option<Revision>),
+    /// In the middle of a full set.
+    Set { revision: Revision, rest: VecDeque<(usize, Arc<Instance>)>, authoritative: bool },
+    /// Everything up to this revision was sent.
+    At { number: u64, authoritative: bool },
+}
+
+impl Watcher {
+    pub(crate) fn new(query: WatchQuery) -> Self {
+        Self { service: query.service, place: Place::Start(query.resume), told: None }
+    }
+
+    /// The next event, if there is something to say. Ask again until there is not, then wait for
+    /// the core to change.
+    pub(crate) fn next(&mut self, core: &Core, now: Moment) -> Option<WatchEvent> {
+        let event = match &self.place {
+            Place::Start(Some(resume)) if resume.epoch == core.epoch => {
+                let number = resume.number;
+                self.go_on(core, now, number, Sent::Nothing)
+            }
+            Place::Start(_) => Some(self.begin_set(core, now)),
+            Place::Set { .. } => Some(self.set_part()),
+            Place::At { number, authoritative } => {
+                let (number, sent) = (*number, Sent::Authoritative(*authoritative));
+                self.go_on(core, now, number, sent)
+            }
+        };
+        self.told = event.as_ref().map(revision_of).or(self.told);
+        event
+    }
+
+    /// What to say after a silence: that the registry is there, and which revision is the newest
+    /// that the watcher knows all of.
+    pub(crate) fn idle(&mut self, core: &Core, now: Moment) -> Option<WatchEvent> {
+        if let Some(event) = self.next(core, now) {
+            return Some(event);
+        }
+        let Place::At { number, authoritative } = self.place else { return None };
+        let revision = Revision { epoch: core.epoch, number };
+        if self.told == Some(revision) {
+            return Some(WatchEvent::Idle(revision));
+        }
+        self.told = Some(revision);
+        Some(Changes::default().into_event(revision, authoritative))
+    }
+
+    fn begin_set(&mut self, core: &Core, now: Moment) -> WatchEvent {
+        let rest = core.collect(self.service.as_ref()).into();
+        let authoritative = core.is_authoritative(now);
+        self.place = Place::Set { revision: core.revision(), rest, authoritative };
+        self.set_part()
+    }
+
+    fn set_part(&mut self) -> WatchEvent {
+        let Place::Set { revision, rest, authoritative } = &mut self.place else {
+            unreachable!("called with a set begun")
+        };
+        let (revision, authoritative) = (*revision, *authoritative);
+        let mut part = Part::default();
+        let mut instances = Vec::new();
+        while rest.front().is_some_and(|(bytes, _)| part.takes(*bytes)) {
+            instances.extend(rest.pop_front().map(|(_, instance)| Instance::clone(&instance)));
+        }
+        let last = rest.is_empty();
+        if last {
+            self.place = Place::At { number: revision.number, authoritative };
+        }
+        WatchEvent::Snapshot(Snapshot { revision, instances, last, authoritative })
+    }
+
+    fn go_on(&mut self, core: &Core, now: Moment, number: u64, sent: Sent) -> Option<WatchEvent> {
+        if !core.log.reaches(number) {
+            return Some(self.begin_set(core, now));
+        }
+        let authoritative = core.is_authoritative(now);
+        let changes = self.gather(core, number);
+        self.place = Place::At { number: changes.until, authoritative };
+        if changes.is_empty() && sent == Sent::Authoritative(authoritative) {
+            return None;
+        }
+        let revision = Revision { epoch: core.epoch, number: changes.until };
+        Some(changes.into_event(revision, authoritative))
+    }
+
+    /// What changed after `number`, as much as fits a message. Ends at a revision up to which
+    /// nothing is missing.
+    fn gather(&self, core: &Core, number: u64) -> Changes {
+        let mut changes = Changes { until: core.log.latest(), ..Changes::default() };
+        let mut part = Part::default();
+        let mut complete = number;
+        for (revision, entry) in core.log.since(number) {
+            let watched = self.service.as_ref().is_none_or(|service| entry.service == *service);
+            let held = core.held.get(&entry.id);
+            let bytes = held.map_or(entry.id.as_str().len(), |held| held.record.bytes());
+            // A removal of what is there again: its newer entry says so.
+            let outdated = held.is_some_and(|held| held.changed != revision);
+            if watched && !outdated {
+                if !part.takes(bytes) {
+                    changes.until = complete;
+                    break;
+                }
+                match held {
+                    Some(held) => changes.upserted.push(Instance::clone(&held.record.instance)),
+                    None => changes.removed.push(entry.id.clone()),
+                }
+            }
+            complete = revision;
+        }
+        changes
+    }
+}
+
+/// What the watcher was told of the registry's authority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    /// Nothing at all: it waits for a first event.
+    Nothing,
+    Authoritative(bool),
+}
+
+#[derive(Debug, Default)]
+struct Changes {
+    upserted: Vec<Instance>,
+    removed: Vec<InstanceId>,
+    until: u64,
+}
+
+impl Changes {
+    fn is_empty(&self) -> bool {
+        self.upserted.is_empty() && self.removed.is_empty()
+    }
+
+    fn into_event(self, revision: Revision, authoritative: bool) -> WatchEvent {
+        let Self { upserted, removed, .. } = self;
+        WatchEvent::Delta(Delta { revision, upserted, removed, authoritative })
+    }
+}
+
+fn revision_of(event: &WatchEvent) -> Revision {
+    match event {
+        WatchEvent::Snapshot(snapshot) => snapshot.revision,
+        WatchEvent::Delta(delta) => delta.revision,
+        WatchEvent::Idle(revision) => *revision,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::fixture::{Bench, TTL, id, instance};
+    use jackfield_wire::registry::Health;
+
+    fn watcher(service: Option<&str>, resume: Option<Revision>) -> Watcher {
+        let service = service.map(|name| ServiceName::new(name).unwrap());
+        Watcher::new(WatchQuery { service, resume })
+    }
+
+    fn one_delta(bench: &Bench, watcher: &mut Watcher) -> Delta {
+        match &bench.events(watcher)[..] {
+            [WatchEvent::Delta(delta)] => delta.clone(),
+            other => panic!("one delta expected: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_new_watcher_gets_the_set_and_then_each_change() {
+        let mut bench = Bench::new();
+        bench.register("a", vec![instance("calc", "a")]);
+        let mut watcher = watcher(None, None);
+        let [WatchEvent::Snapshot(set)] = &bench.events(&mut watcher)[..] else { panic!() };
+        assert!(set.last && !set.authoritative && set.instances.len() == 1);
+        assert!(bench.events(&mut watcher).is_empty());
+
+        bench.deregister("a", &[id("calc", "a")]);
+        let delta = one_delta(&bench, &mut watcher);
+        assert_eq!(delta.upserted[0].health, Health::Draining);
+        bench.lose("a");
+        let delta = one_delta(&bench, &mut watcher);
+        assert_eq!(delta.removed, [id("calc", "a")]);
+        assert_eq!(delta.revision, bench.core.revision());
+    }
+
+    #[test]
+    fn a_slow_watcher_gets_one_latest_state_for_each_instance() {
+        let mut bench = Bench::new();
+        let mut watcher = watcher(None, None);
+        bench.events(&mut watcher);
+        for version in 0..100 {
+            let version = Some(version.to_string());
+            bench.register("a", vec![Instance { version, ..instance("calc", "a") }]);
+            bench.register("b", vec![instance("text", "b")]);
+            bench.deregister("b", &[id("text", "b")]);
+            bench.lose("b");
+        }
+        let delta = one_delta(&bench, &mut watcher);
+        assert_eq!(delta.upserted.len(), 1);
+        assert_eq!(delta.upserted[0].version.as_deref(), Some("99"));
+        assert!(delta.removed.iter().all(|removed| *removed == id("text", "b")));
+        assert!(bench.core.log.len() <= 101);
+    }
+
+    #[test]
+    fn what_was_removed_and_came_back_is_not_removed() {
+        let mut bench = Bench::new();
+        bench.register("a", vec![instance("calc", "a")]);
+        let mut watcher = watcher(None, None);
+        bench.events(&mut watcher);
+        bench.deregister("a", &[id("calc", "a")]);
+        bench.lose("a");
+        bench.register("a", vec![instance("calc", "a")]);
+        let delta = one_delta(&bench, &mut watcher);
+        assert_eq!((delta.upserted.len(), delta.removed.len()), (1, 0));
+    }
+
+    #[test]
+    fn a_watcher_of_one_service_hears_nothing_of_others() {
+        let mut bench = Bench::new();
+        let mut watcher = watcher(Some("calc"), None);
+        bench.events(&mut watcher);
+        bench.register("a", vec![instance("text", "a")]);
+        assert!(bench.events(&mut watcher).is_empty());
+        let Some(WatchEvent::Delta(quiet)) = watcher.idle(&bench.core, bench.now) else { panic!() };
+        assert!(quiet.upserted.is_empty() && quiet.removed.is_empty());
+        assert_eq!(quiet.revision, bench.core.revision());
+        let idle = watcher.idle(&bench.core, bench.now);
+        assert_eq!(idle, Some(WatchEvent::Idle(bench.core.revision())));
+    }
+
+    #[test]
+    fn a_resumed_watcher_hears_at_once_what_it_missed() {
+        let mut bench = Bench::new();
+        bench.register("a", vec![instance("calc", "a")]);
+        let base = bench.core.revision();
+        let nothing = one_delta(&bench, &mut watcher(None, Some(base)));
+        assert!(nothing.upserted.is_empty() && nothing.revision == base);
+        bench.register("a", vec![instance("text", "a")]);
+        let missed = one_delta(&bench, &mut watcher(None, Some(base)));
+        assert_eq!(missed.upserted, [instance("text", "a")]);
+    }
+
+    #[test]
+    fn a_revision_that_the_log_does_not_reach_gets_the_set() {
+        let mut bench = Bench::new();
+        bench.register("a", vec![instance("calc", "a")]);
+        let Revision { epoch, number } = bench.core.revision();
+        let strange = [
+            Revision { epoch: epoch + 1, number },
+            Revision { epoch, number: number + 1 },
+            Revision { epoch, number: u64::MAX },
+        ];
+        for resume in strange {
+            let events = bench.events(&mut watcher(None, Some(resume)));
+            assert!(matches!(events[..], [WatchEvent::Snapshot(_)]), "{events:?}");
+        }
+    }
+
+    #[test]
+    fn removals_are_remembered_up_to_a_bound_and_then_the_set_is_sent() {
+        let mut bench = Bench::new();
+        bench.register("keeper", vec![instance("calc", "keeper")]);
+        let base = bench.core.revision();
+        for n in 0..5000 {
+            let host = format!("h{n}");
+            bench.register(&host, vec![instance("calc", &host)]);
+            bench.deregister(&host, &[id("calc", &host)]);
+            bench.lose(&host);
+        }
+        assert!(bench.core.log.len() <= crate::core::MAX_REMOVALS + bench.core.len());
+        let events = bench.events(&mut watcher(None, Some(base)));
+        assert!(matches!(&events[..], [WatchEvent::Snapshot(s)] if s.instances.len() == 1));
+    }
+
+    #[test]
+    fn authority_is_told_once_when_it_comes() {
+        let mut bench = Bench::new();
+        let mut watcher = watcher(None, None);
+        bench.events(&mut watcher);
+        bench.pass(TTL);
+        let delta = one_delta(&bench, &mut watcher);
+        assert!(delta.authoritative && delta.upserted.is_empty());
+        bench.pass(TTL);
+        assert!(bench.events(&mut watcher).is_empty());
+    }
+
+    #[test]
+    fn large_sets_and_large_changes_come_in_parts_that_fit() {
+        let mut bench = Bench::new();
+        let mut early = watcher(None, None);
+        bench.events(&mut early);
+        let base = bench.core.revision();
+        for host in 0..40 {
+            let host = format!("h{host:02}");
+            let metadata = (0..30).map(|n| (n.to_string(), "x".repeat(100))).collect();
+            let method = jackfield_wire::registry::MethodSummary {
+                name: "m".into(),
+                wit: "x".repeat(10 << 10),
+            };
+            let methods = vec![method; 3];
+            bench.register(&host, vec![Instance { metadata, methods, ..instance("calc", &host) }]);
+        }
+        for mut watcher in [early, watcher(None, None), watcher(Some("calc"), Some(base))] {
+            let events = bench.events(&mut watcher);
+            assert!(events.len() > 3, "{}", events.len());
+            assert!(events.iter().all(|event| jackfield_wire::to_cbor(event).len() < 300 << 10));
+            let count: usize = events.iter().map(upserts).sum();
+            assert_eq!(count, 40);
+            assert_eq!(events.last().map(revision_of), Some(bench.core.revision()));
+        }
+    }
+
+    fn upserts(event: &WatchEvent) -> usize {
+        match event {
+            WatchEvent::Snapshot(set) => set.instances.len(),
+            WatchEvent::Delta(delta) => delta.upserted.len(),
+            WatchEvent::Idle(_) => 0,
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What peers say, stream by stream: one request in, one answer out, or a watch.
+//!
+//! A malformed request costs its stream and nothing else. A session ends with its connection; the
+//! drop of a host's session is what makes its instances suspect.
+
+mod request;
+mod watch;
+mod watches;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use jackfield_transport::{Exchange, Peer, Role, Serve};
+use jackfield_wire::registry::{LeaseTerms, ListQuery, Refusal, Reply, Request};
+use jackfield_wire::{FrameKind, Status, to_cbor};
+use tokio_util::sync::CancellationToken;
+
+use crate::core::{Holder, LeaseId, Refused};
+use crate::session::request::Unread;
+use crate::status::Refusals;
+use crate::writer::{Ask, Done, Mailbox, View};
+
+pub(crate) use watches::Watches;
+
+/// Serves every connection of a registry.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    pub(crate) view: Arc<View>,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) terms: LeaseTerms,
+    pub(crate) watches: Arc<Watches>,
+    pub(crate) refusals: Arc<Refusals>,
+    /// The registry is shutting down.
+    pub(crate) stopping: CancellationToken,
+    pub(crate) next_lease: AtomicU64,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Session {
+    holder: Arc<Holder>,
+    mailbox: Mailbox,
+    stopping: CancellationToken,
+}
+
+impl Serve for Sessions {
+    type Session = Session;
+
+    fn connected(&self, peer: &Peer) -> Session {
+        let lease = LeaseId(self.next_lease.fetch_add(1, Ordering::Relaxed));
+        tracing::debug!(peer = %peer.id, address = %peer.address, "connected");
+        Session {
+            holder: Arc::new(Holder { lease, peer: peer.id.clone(), address: peer.address }),
+            mailbox: self.mailbox.clone(),
+            stopping: self.stopping.clone(),
+        }
+    }
+
+    async fn exchange(&self, session: &Arc<Session>, mut exchange: Exchange) {
+        let outcome = match request::read(&mut exchange).await {
+            Ok(Request::Watch(query)) => self.watch(session, &mut exchange, query).await,
+            Ok(request) => self.answer(session, request).await.map(Some),
+            Err(Unread::Refused(refused)) => Err(refused),
+            Err(Unread::Gone) => return,
+        };
+        let reply = outcome.unwrap_or_else(|refused| Some(self.refuse(session, &refused)));
+        let Some(reply) = reply else { return };
+        // A peer that does not wait for the answer has its reasons; nothing is left to do.
+        let _gone = exchange.send_last(&[(FrameKind::Message, &to_cbor(&reply))]).await;
+    }
+}
+
+impl Sessions {
+    async fn answer(&self, session: &Session, request: Request) -> Result<Reply, Refused> {
+        match request {
+            Request::Register(instances) => {
+                self.ask(session, Ask::Register(instances), "register").await
+            }
+            Request::Heartbeat(ids) => {
+                self.ask(session, Ask::Heartbeat(ids), "send heartbeats").await
+            }
+            Request::Deregister(ids) => self.ask(session, Ask::Deregister(ids), "deregister").await,
+            Request::List(query) => Ok(self.list(&query)),
+            Request::Watch(_) => unreachable!("a watch is not one answer"),
+        }
+    }
+
+    /// Only hosts hold instances.
+    async fn ask(
+        &self,
+        session: &Session,
+        ask: Ask,
+        action: &'static str,
+    ) -> Result<Reply, Refused> {
+        let holder = &session.holder;
+        if holder.peer.role() != Role::Host {
+            return Err(Refused::NotAHost { peer: holder.peer.clone(), action });
+        }
+        Ok(match session.mailbox.ask(holder, ask).await? {
+            Done::Registered => Reply::Registered(self.terms),
+            Done::Alive(unknown) => Reply::Alive(unknown),
+            Done::Deregistered(count) => Reply::Deregistered(count),
+        })
+    }
+
+    fn list(&self, query: &ListQuery) -> Reply {
+        Reply::Listed(self.view.read(|core, _| core.list(query)))
+    }
+
+    fn refuse(&self, session: &Session, refused: &Refused) -> Reply {
+        self.refusals.count(refused);
+        let peer = &session.holder.peer;
+        if refused.status() == Status::PermissionDenied {
+            tracing::warn!(%peer, address = %session.holder.address, %refused, "denied");
+        } else {
+            tracing::info!(%peer, %refused, "refused");
+        }
+        Reply::Refused(Refusal::from(refused))
+    }
+}
+
+impl Drop for Session {
+    /// At a shutdown it is the registry that leaves, and its hosts are as alive as before.
+    fn drop(&mut self) {
+        if self.holder.peer.role() == Role::Host && !self.stopping.is_cancelled() {
+            self.mailbox.lost(self.holder.lease);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Watches over the wire.
+
+use jackfield_wire::registry::{ListQuery, WatchEvent, WatchQuery};
+
+use crate::harness::{Watching, World, id, instance, soon};
+
+#[tokio::test]
+async fn fifty_watchers_see_the_same() {
+    let world = World::new();
+    let mut watchers = Vec::new();
+    for _ in 0..50 {
+        watchers.push(world.watch().await);
+    }
+    let host = world.host("left").await;
+    for service in ["calc", "text", "shapes"] {
+        host.register(vec![instance(service, "left")]).await;
+    }
+    host.deregister(&[id("text", "left")]).await;
+    host.hang_up();
+    let settled = |watching: &Watching| watching.set.len() == 2 && watching.revision.is_some();
+    let all = ListQuery { all: true, ..ListQuery::default() };
+    for watching in &mut watchers {
+        watching.until(|set| !set.contains_key(&id("text", "left")) && set.len() == 2).await;
+        watching.until(|set| set.values().all(|instance| !instance.is_available())).await;
+        assert!(settled(watching));
+    }
+    let listing = world.client().await.list(all).await;
+    for watching in &watchers {
+        assert_eq!(watching.set.values().cloned().collect::<Vec<_>>(), listing.instances);
+        assert_eq!(watching.revision, Some(listing.revision));
+    }
+    assert_eq!(world.registry.status().watches, 50);
+}
+
+#[tokio::test]
+async fn a_watch_of_one_service_is_silent_about_others() {
+    let world = World::new();
+    let service = Some(instance("calc", "left").service);
+    let query = WatchQuery { service, resume: None };
+    let mut watching = world.client().await.watch(query).await;
+    let host = world.host("left").await;
+    host.register(vec![instance("text", "left")]).await;
+    host.register(vec![instance("calc", "left")]).await;
+    let delta = watching.next_delta().await;
+    assert_eq!(delta.upserted, [instance("calc", "left")]);
+}
+
+#[tokio::test]
+async fn a_watch_resumes_where_it_was_on_another_connection() {
+    let world = World::new();
+    let host = world.host("left").await;
+    host.register(vec![instance("calc", "left")]).await;
+    let Watching { revision, caller, .. } = world.watch().await;
+    caller.hang_up();
+    host.register(vec![instance("text", "left")]).await;
+    let query = WatchQuery { service: None, resume: revision };
+    let watching = world.client().await.watch(query).await;
+    let missed: Vec<_> = watching.set.into_keys().collect();
+    assert_eq!(missed, [id("text", "left")]);
+}
+
+#[tokio::test]
+async fn a_revision_of_another_registry_gets_the_whole_set() {
+    let (old, new) = (World::new(), World::new());
+    let host = new.host("left").await;
+    host.register(vec![instance("calc", "left")]).await;
+    let resume = old.watch().await.revision;
+    let watching = new.client().await.watch(WatchQuery { service: None, resume }).await;
+    assert_eq!(watching.set.len(), 1);
+}
+
+#[tokio::test]
+async fn silence_brings_signs_of_life_and_authority_is_told_when_it_comes() {
+    let world = World::impatient();
+    let mut watching = world.watch().await;
+    assert!(!world.registry.status().authoritative);
+    assert!(watching.next_delta().await.authoritative);
+    let revision = watching.revision;
+    for _ in 0..3 {
+        let event = watching.next().await;
+        assert_eq!(Some(event), revision.map(WatchEvent::Idle));
+    }
+    assert!(world.registry.status().authoritative);
+}
+
+#[tokio::test]
+async fn a_set_larger_than_a_frame_arrives_whole() {
+    let world = World::new();
+    let method =
+        jackfield_wire::registry::MethodSummary { name: "m".into(), wit: "x".repeat(10 << 10) };
+    for host in 0..20 {
+        let name = format!("h{host:02}");
+        let mut fat = instance("calc", &name);
+        fat.methods = vec![method.clone(); 11];
+        let host = world.host(&name).await;
+        host.register(vec![fat]).await;
+        // Kept open by the registry's view only: suspect or not, they are in the set.
+        drop(host);
+    }
+    let mut watching = world.watch().await;
+    watching.until(|set| set.len() == 20).await;
+}
+
+#[tokio::test]
+async fn a_shutdown_ends_watches_regularly() {
+    let world = World::new();
+    let mut watching = world.watch().await;
+    let host = world.host("left").await;
+    host.register(vec![instance("calc", "left")]).await;
+    watching.until(|set| set.len() == 1).await;
+    let grace = std::time::Duration::from_secs(30);
+    let (report, end) = tokio::join!(soon(world.registry.shutdown(grace)), watching.try_next());
+    assert_eq!(end, None);
+    assert_eq!((report.connections, report.cut_off), (2, 0));
+    soon(host.connection.closed()).await;
+}
