@@ -1,1 +1,70 @@
-//! The client library of Jackfield
+//! The client library of Jackfield: calls methods of services by name, wherever they are.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = jackfield_client::Client::builder().registry("127.0.0.1:9999").build().await?;
+//! let sum: f64 = client.call("calc.add", (1.0, 2.0)).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How a call finds its host
+//!
+//! One task of the client watches a registry and keeps an immutable [`Snapshot`] of what is there.
+//! A call reads it, filters, lets a [`Picker`] choose, and opens one stream on a kept connection: it
+//! never asks the registry. While the registry is away, calls go on by the last good set.
+//!
+//! # When a call is repeated
+//!
+//! Only when it is certain that the method did not run, or when the caller says that running it
+//! twice does no harm ([`Request::idempotent`]); within the deadline, elsewhere first, a few times
+//! ([`RetryPolicy`]).
+//!
+//! # Values
+//!
+//! Arguments and results are serde types. Those that JSON lacks travel as the JSON mapping has
+//! them.
+//!
+//! What is deliberately absent: a round trip to the registry on the way of a call, a cache of
+//! results, a global client.
+
+mod answer;
+mod attempt;
+mod backoff;
+mod builder;
+mod call;
+mod candidates;
+mod chain;
+mod chance;
+mod client;
+mod deadline;
+mod direct;
+mod discovery;
+mod disk;
+mod error;
+#[cfg(test)]
+mod fixture;
+mod picker;
+mod place;
+mod pool;
+mod request;
+mod retry;
+mod snapshot;
+mod spec;
+mod values;
+mod view;
+
+pub use answer::Answer;
+pub use builder::{BuildError, ClientBuilder, DEFAULT_REGISTRY};
+pub use client::Client;
+pub use discovery::RegistryLink;
+pub use error::{
+    Attempt, CallError, ConnectError, DecodeError, EncodeError, MaxRetriesExceeded,
+    NoAvailableInstance, NoInstance, NoRegistry, Phase, RegistryFailure, RequestTimeout,
+    ServiceError, TransportError,
+};
+pub use picker::{Balance, Draw, Picker, Random, RoundRobin, UnknownBalance};
+pub use place::{Place, PlaceError, ResolveError};
+pub use request::Request;
+pub use retry::RetryPolicy;
+pub use snapshot::{Endpoint, Origin, Snapshot};

@@ -1,0 +1,61 @@
+//! What came back from a call that went well.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jackfield_wire::{Generation, Load, Target};
+use serde::de::DeserializeOwned;
+
+use crate::error::{Attempt, CallError, DecodeError};
+
+/// A method's result, and where it comes from.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Answer {
+    /// What was called.
+    pub target: Target,
+    /// The result as JSON, as the host sent it; `None` for a method without a result.
+    pub value: Option<Bytes>,
+    /// Which version of the plugin answered.
+    pub generation: Option<Generation>,
+    /// How busy the host is.
+    pub load: Option<Load>,
+    /// The host that answered: the name in its certificate.
+    pub host: String,
+    /// Where it is.
+    pub address: SocketAddr,
+    /// How long the call took, with every attempt and wait.
+    pub elapsed: Duration,
+    /// The attempts that failed before this one.
+    pub attempts: Vec<Attempt>,
+}
+
+impl Answer {
+    /// The result as JSON text; `null` for a method without a result.
+    ///
+    /// # Errors
+    /// When the host sent what is not JSON.
+    pub fn json(&self) -> Result<&str, CallError> {
+        let value: &serde_json::value::RawValue =
+            serde_json::from_slice(self.bytes()).map_err(|error| self.misfit(error))?;
+        Ok(value.get())
+    }
+
+    /// The result as a type of the caller's; see [the crate's text](crate#values).
+    ///
+    /// # Errors
+    /// [`CallError::Decode`] when it does not fit that type.
+    pub fn decode<R: DeserializeOwned>(&self) -> Result<R, CallError> {
+        crate::values::from_json(self.bytes()).map_err(|error| self.misfit(error))
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.value.as_deref().unwrap_or(b"null")
+    }
+
+    fn misfit(&self, source: serde_json::Error) -> CallError {
+        let json = self.value.clone().unwrap_or_default();
+        CallError::Decode(Box::new(DecodeError { target: self.target.clone(), json, source }))
+    }
+}

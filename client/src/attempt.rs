@@ -1,0 +1,285 @@
+//! One attempt of a call: connect, open, send, wait, receive; all within one deadline.
+//!
+//! An attempt that is dropped drops its exchange, and that tells the host to stop the method.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use jackfield_transport::{CloseReason, Exchange, ExchangeError, OpenError, StreamCode};
+use jackfield_wire::status::printable;
+use jackfield_wire::{
+    AnswerHead, CallHead, Executed, FrameKind, Generation, Load, Status, from_cbor, to_cbor,
+};
+use tokio::time::{Instant, timeout_at};
+
+use crate::chain::chain;
+use crate::deadline::Deadline;
+use crate::error::{Attempt, Phase};
+use crate::pool::{ConnectFailure, Pool};
+use crate::retry::{Cure, Outcome};
+use crate::spec::Spec;
+
+/// Where an attempt goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Destination {
+    pub(crate) address: SocketAddr,
+    /// Whose certificate it must show; anyone's when there is no registry to say.
+    pub(crate) host: Option<String>,
+    /// The registry says that this host has the method.
+    pub(crate) listed: bool,
+}
+
+/// What a host answered to a call that went well.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) host: String,
+    pub(crate) value: Option<Bytes>,
+    pub(crate) generation: Option<Generation>,
+    pub(crate) load: Option<Load>,
+}
+
+/// An attempt that did not go well.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) attempt: Attempt,
+    pub(crate) outcome: Outcome,
+    pub(crate) value: Option<Bytes>,
+    pub(crate) kind: FailureKind,
+}
+
+/// Which error the attempt becomes when it was the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FailureKind {
+    Connect,
+    Transport,
+    Answer,
+    Timeout,
+}
+
+/// How far an attempt has come, for an error if it is cut off. The lock is there so that the
+/// attempt may move between threads; it is never held across an await.
+struct Progress(Mutex<(Phase, Executed)>);
+
+/// A failure before it is known when and where.
+struct Trouble {
+    kind: FailureKind,
+    outcome: Outcome,
+    message: String,
+    value: Option<Bytes>,
+}
+
+/// Makes one attempt.
+pub(crate) async fn attempt(
+    pool: &Arc<Pool>,
+    to: &Destination,
+    spec: &Spec,
+    deadline: &Deadline,
+) -> Result<Answered, Failed> {
+    let started = Instant::now();
+    let progress = Progress::begin();
+    let exchange = converse(pool, to, spec, deadline, &progress);
+    let trouble = match timeout_at(deadline.at(), exchange).await {
+        Ok(Ok(answered)) => return Ok(answered),
+        Ok(Err(trouble)) => trouble,
+        Err(_) => Trouble::timeout(&progress),
+    };
+    Err(trouble.happened(to, progress.get().0, started.elapsed()))
+}
+
+async fn converse(
+    pool: &Arc<Pool>,
+    to: &Destination,
+    spec: &Spec,
+    deadline: &Deadline,
+    progress: &Progress,
+) -> Result<Answered, Trouble> {
+    let connection = pool.connect(to.address, to.host.as_deref()).await?;
+    progress.enter(Phase::Open, Executed::No);
+    let mut exchange = connection.open().await?;
+    progress.enter(Phase::Send, Executed::No);
+    let sent = send(&mut exchange, spec, deadline).await;
+    // A host may answer, and stop reading, before it has all of a request that it refuses.
+    if let Err(error @ ExchangeError::ConnectionLost { .. }) = sent {
+        return Err(Trouble::unsent(&error));
+    }
+    progress.enter(Phase::Wait, if sent.is_ok() { Executed::Unknown } else { Executed::No });
+    let answer = receive(&mut exchange, to, progress).await;
+    match (answer, sent) {
+        (Err(trouble), Err(error)) if trouble.kind == FailureKind::Transport => {
+            Err(Trouble::unsent(&error))
+        }
+        (answer, _) => answer,
+    }
+}
+
+async fn send(
+    exchange: &mut Exchange,
+    spec: &Spec,
+    deadline: &Deadline,
+) -> Result<(), ExchangeError> {
+    let trace = spec.trace.map(|trace| trace.to_string());
+    let head = to_cbor(&CallHead {
+        service: spec.target.service.as_str(),
+        method: &spec.target.method,
+        deadline_ms: Some(deadline.left_ms()),
+        trace: trace.as_deref(),
+        key: spec.key.as_deref(),
+        idempotent: spec.idempotent,
+    });
+    let mut frames = vec![(FrameKind::Head, head.as_slice())];
+    frames.extend(spec.positional.as_deref().map(|json| (FrameKind::Positional, json)));
+    frames.extend(spec.named.as_deref().map(|json| (FrameKind::Named, json)));
+    exchange.send_last(&frames).await
+}
+
+async fn receive(
+    exchange: &mut Exchange,
+    to: &Destination,
+    progress: &Progress,
+) -> Result<Answered, Trouble> {
+    let first = exchange.recv().await?.ok_or_else(|| Trouble::no_answer("it has no head"))?;
+    if first.kind != FrameKind::Head {
+        return Err(Trouble::no_answer("it does not begin with a head"));
+    }
+    let head: AnswerHead<'_> = from_cbor(&first.payload)
+        .map_err(|error| Trouble::no_answer(&format!("its head is malformed: {error}")))?;
+    let executed = if head.status == Status::Ok { Executed::Yes } else { head.executed };
+    progress.enter(Phase::Receive, executed);
+    let value = value(exchange).await.map_err(|trouble| trouble.after(executed))?;
+    if head.status != Status::Ok {
+        return Err(Trouble::answer(&head, value, to.listed));
+    }
+    let host = exchange.peer().id.name().to_owned();
+    Ok(Answered { host, value, generation: head.generation, load: head.load })
+}
+
+/// Reads to the end of the stream, which spares both sides a packet.
+async fn value(exchange: &mut Exchange) -> Result<Option<Bytes>, Trouble> {
+    let mut value = None;
+    while let Some(frame) = exchange.recv().await? {
+        if frame.kind != FrameKind::Value || value.is_some() {
+            return Err(Trouble::no_answer("it has more than a head and a value"));
+        }
+        value = Some(frame.payload);
+    }
+    Ok(value)
+}
+
+impl Progress {
+    fn begin() -> Self {
+        Self(Mutex::new((Phase::Connect, Executed::No)))
+    }
+
+    fn enter(&self, phase: Phase, executed: Executed) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (phase, executed);
+    }
+
+    fn get(&self) -> (Phase, Executed) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Trouble {
+    fn transport(status: Status, executed: Executed, cure: Cure, message: String) -> Self {
+        let outcome = Outcome { status, executed, cure, retry_after: None };
+        Self { kind: FailureKind::Transport, outcome, message, value: None }
+    }
+
+    fn timeout(progress: &Progress) -> Self {
+        let outcome = Outcome {
+            status: Status::DeadlineExceeded,
+            executed: progress.get().1,
+            cure: Cure::Nothing,
+            retry_after: None,
+        };
+        let message = "cut off by the deadline".into();
+        Self { kind: FailureKind::Timeout, outcome, message, value: None }
+    }
+
+    /// The request did not leave as a whole, so the host has not begun with it.
+    fn unsent(error: &ExchangeError) -> Self {
+        let trouble = Self::from_exchange(error);
+        Self { outcome: Outcome { executed: Executed::No, ..trouble.outcome }, ..trouble }
+    }
+
+    fn no_answer(what: &str) -> Self {
+        let message = format!("what came is no answer: {what}");
+        Self::transport(Status::Internal, Executed::Unknown, Cure::Elsewhere, message)
+    }
+
+    fn answer(head: &AnswerHead<'_>, value: Option<Bytes>, listed: bool) -> Self {
+        let outcome = Outcome::answered(head.status, head.executed, head.retry_after_ms, listed);
+        let kind = match head.status {
+            Status::DeadlineExceeded => FailureKind::Timeout,
+            _ => FailureKind::Answer,
+        };
+        let message = printable(head.message.unwrap_or_default());
+        Self { kind, outcome, message, value }
+    }
+
+    /// The head of the answer had come, so its word on the execution counts.
+    fn after(mut self, executed: Executed) -> Self {
+        self.outcome.executed = executed;
+        self
+    }
+
+    fn from_exchange(error: &ExchangeError) -> Self {
+        let (status, cure) = match error {
+            ExchangeError::ConnectionLost { reason, .. } => lost(reason),
+            ExchangeError::Unavailable => (Status::Unavailable, Cure::Time),
+            ExchangeError::Reset(_) => (Status::Unavailable, Cure::Time),
+            _ => (Status::Internal, Cure::Elsewhere),
+        };
+        let executed = match error {
+            // The host could not read the request, so it had none to execute.
+            ExchangeError::Reset(StreamCode::Malformed) => Executed::No,
+            error => error.executed(),
+        };
+        Self::transport(status, executed, cure, chain(error))
+    }
+
+    fn happened(self, to: &Destination, phase: Phase, elapsed: Duration) -> Failed {
+        let Self { kind, outcome, message, value } = self;
+        let attempt = Attempt {
+            address: to.address,
+            host: to.host.clone(),
+            phase,
+            status: outcome.status,
+            executed: outcome.executed,
+            message,
+            elapsed,
+        };
+        Failed { attempt, outcome, value, kind }
+    }
+}
+
+impl From<ConnectFailure> for Trouble {
+    fn from(failure: ConnectFailure) -> Self {
+        let ConnectFailure { status, cure, message } = failure;
+        let outcome = Outcome { status, executed: Executed::No, cure, retry_after: None };
+        Self { kind: FailureKind::Connect, outcome, message, value: None }
+    }
+}
+
+impl From<OpenError> for Trouble {
+    fn from(error: OpenError) -> Self {
+        let (status, cure) = lost(&error.0);
+        Self::transport(status, Executed::No, cure, chain(&error))
+    }
+}
+
+impl From<ExchangeError> for Trouble {
+    fn from(error: ExchangeError) -> Self {
+        Self::from_exchange(&error)
+    }
+}
+
+/// What a lost connection means for the next attempt.
+fn lost(reason: &CloseReason) -> (Status, Cure) {
+    match reason {
+        CloseReason::CertificateRefused(_) => (Status::Unauthenticated, Cure::Elsewhere),
+        _ => (Status::Unavailable, Cure::Time),
+    }
+}

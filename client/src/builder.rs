@@ -1,0 +1,261 @@
+//! What a client is made from.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jackfield_transport::{
+    DialError, Dialer, Identity, IdentityError, Protocol, Role, StateDir, StateDirError,
+    TransportLimits,
+};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::chance::Chance;
+use crate::client::{Client, Inner, Pickers, Source};
+use crate::direct::Direct;
+use crate::discovery::{Settings, Shared, Watcher};
+use crate::disk::LastGood;
+use crate::picker::Balance;
+use crate::place::{Place, PlaceError, ResolveError};
+use crate::pool::Pool;
+use crate::retry::RetryPolicy;
+
+/// Sets up a [`Client`]. Every value has a default that suits a local network.
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until it builds"]
+pub struct ClientBuilder {
+    registries: Vec<String>,
+    direct: Option<String>,
+    identity: Option<Identity>,
+    state: Option<PathBuf>,
+    last_good: Option<PathBuf>,
+    deadline: Duration,
+    connect_timeout: Duration,
+    refresh_interval: Duration,
+    max_instances: usize,
+    balance: Balance,
+    retry: RetryPolicy,
+    limits: TransportLimits,
+    seed: Option<u64>,
+}
+
+/// No client.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A registry or a direct host is not `HOST:PORT`.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// The name of the direct host leads nowhere.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// Both a registry and a direct host were given.
+    #[error("a client goes by registries or directly to one host, not both")]
+    Both,
+    /// No private directory to find this user's identity in.
+    #[error("no identity: no state directory")]
+    State(#[from] StateDirError),
+    /// The identity in it cannot be used.
+    #[error("no identity")]
+    Identity(#[from] IdentityError),
+    /// The identity is not a client's.
+    #[error("{0} is the identity of another role; a client needs spiffe://…/client/…")]
+    Role(String),
+    /// TLS cannot be set up.
+    #[error("cannot make connections")]
+    Dialer(#[from] DialError),
+}
+
+impl Default for ClientBuilder {
+    fn default() -> Self {
+        Self {
+            registries: Vec::new(),
+            direct: None,
+            identity: None,
+            state: None,
+            last_good: None,
+            deadline: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(2),
+            refresh_interval: Duration::from_secs(15),
+            max_instances: 100_000,
+            balance: Balance::default(),
+            retry: RetryPolicy::default(),
+            limits: TransportLimits::default(),
+            seed: None,
+        }
+    }
+}
+
+impl ClientBuilder {
+    /// Adds a registry, `HOST:PORT`; when one is away the next is asked. Default
+    /// [`DEFAULT_REGISTRY`] alone. A name is looked up again at each connection.
+    pub fn registry(mut self, place: impl Into<String>) -> Self {
+        self.registries.push(place.into());
+        self
+    }
+
+    /// Goes to one host, `HOST:PORT`, without a registry.
+    pub fn direct(mut self, place: impl Into<String>) -> Self {
+        self.direct = Some(place.into());
+        self
+    }
+
+    /// Who the client is. Default: a fresh identity of this user, from the state directory.
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// The state directory for the default identity. Default: see [`StateDir::resolve`].
+    pub fn state_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.state = Some(path.into());
+        self
+    }
+
+    /// A file to keep the last good set in, for a start at which no registry answers. Default:
+    /// none. Its folder must exist, and be private: whoever writes it can misroute calls, though
+    /// not to hosts without a certificate.
+    pub fn last_good_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.last_good = Some(path.into());
+        self
+    }
+
+    /// How long a call may take in all when it does not say itself. Default 10 s.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// How long one connection may take to make. Default 2 s: beyond it another endpoint is the
+    /// better bet. Longer than the deadline means never.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// After how much silence of the watch everything is listed. Default 15 s, five times a
+    /// registry's usual sign of life; shorter costs the registry a full list each time.
+    pub fn refresh_interval(mut self, interval: Duration) -> Self {
+        self.refresh_interval = interval;
+        self
+    }
+
+    /// The most instances that are held, 600 bytes each or so. Default 100,000. A registry that
+    /// has more is refused as broken.
+    pub fn max_instances(mut self, max: usize) -> Self {
+        self.max_instances = max;
+        self
+    }
+
+    /// Which endpoint among equals takes a call. Default round robin.
+    pub fn balance(mut self, balance: Balance) -> Self {
+        self.balance = balance;
+        self
+    }
+
+    /// How often and how fast a call is repeated that was not executed. Default: three attempts.
+    pub fn retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// The bounds of connections.
+    pub fn limits(mut self, limits: TransportLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Where chance starts, so that a test replays. Default: another for every client.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Makes the client. It starts to watch its registries; nothing waits for them.
+    ///
+    /// Must be called inside a tokio runtime with time and I/O.
+    ///
+    /// # Errors
+    /// See [`BuildError`]. A registry that is away is not an error.
+    pub async fn build(self) -> Result<Client, BuildError> {
+        let identity = self.own_identity().await?;
+        let stop = CancellationToken::new();
+        let mut rng = fastrand::Rng::with_seed(self.seed.unwrap_or_else(|| fastrand::u64(..)));
+        let dialer = Dialer::new(&identity, Protocol::Call, self.limits.clone())?;
+        let pool = Pool::new(dialer, self.connect_timeout, rng.u64(..), stop.child_token());
+        let (pool, tasks) = (Arc::new(pool), TaskTracker::new());
+        let source = match self.direct {
+            Some(_) if !self.registries.is_empty() => return Err(BuildError::Both),
+            Some(ref place) => Source::Direct(Direct::new(place.parse()?).await?),
+            None => {
+                let watcher = self.watcher(&identity, pool.clone(), rng.u64(..))?;
+                let shared = watcher.shared();
+                tasks.spawn(watcher.run(stop.child_token()));
+                Source::Registry(shared)
+            }
+        };
+        let inner = Inner {
+            source,
+            pool,
+            pickers: Pickers::default(),
+            chance: Chance::seeded(rng.u64(..)),
+            argument_limit: self.limits.frames.arguments,
+            deadline: self.deadline,
+            balance: self.balance,
+            retry: self.retry,
+            tasks,
+            stop,
+        };
+        Ok(Client { inner: Arc::new(inner) })
+    }
+
+    async fn own_identity(&self) -> Result<Identity, BuildError> {
+        let identity = match &self.identity {
+            Some(identity) => identity.clone(),
+            None => local_identity(self.state.clone()).await?,
+        };
+        match identity.id().role() {
+            Role::Client => Ok(identity),
+            _ => Err(BuildError::Role(identity.id().to_string())),
+        }
+    }
+
+    fn watcher(
+        &self,
+        identity: &Identity,
+        pool: Arc<Pool>,
+        seed: u64,
+    ) -> Result<Watcher, BuildError> {
+        let default = [DEFAULT_REGISTRY.to_owned()];
+        let texts = if self.registries.is_empty() { &default[..] } else { &self.registries };
+        let registries: Vec<Place> =
+            texts.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
+        let last_good =
+            self.last_good.as_ref().map(|path| LastGood::new(path.clone(), &registries));
+        let shared = Arc::new(Shared::new(&registries));
+        let settings = Settings {
+            registries,
+            connect_timeout: self.connect_timeout,
+            refresh_interval: self.refresh_interval,
+            max_instances: self.max_instances,
+            last_good,
+            seed,
+        };
+        let dialer = Dialer::new(identity, Protocol::Registry, self.limits.clone())?;
+        Ok(Watcher::new(settings, dialer, shared, pool))
+    }
+}
+
+/// Blocks on the file system, so it runs beside the runtime.
+async fn local_identity(state: Option<PathBuf>) -> Result<Identity, BuildError> {
+    let load = move || {
+        let state = StateDir::resolve(state.as_deref())?;
+        let name = format!("client-{}", std::process::id());
+        Ok(Identity::local(&state, Role::Client, &name)?)
+    };
+    tokio::task::spawn_blocking(load).await.expect("loading an identity does not panic")
+}
+
+/// Where a registry is when nobody says otherwise.
+pub const DEFAULT_REGISTRY: &str = "127.0.0.1:9999";

@@ -1,0 +1,234 @@
+//! The life of a call: find, try, perhaps try again, conclude.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jackfield_wire::name::BUILTIN_SERVICE;
+use jackfield_wire::{Executed, ServiceName};
+
+use crate::answer::Answer;
+use crate::attempt::{Answered, Destination, Failed, FailureKind, attempt};
+use crate::candidates::{self, Experience};
+use crate::client::{Inner, Source};
+use crate::deadline::Deadline;
+use crate::error::{
+    Attempt, CallError, ConnectError, MaxRetriesExceeded, NoAvailableInstance, NoInstance,
+    RequestTimeout, ServiceError, TransportError,
+};
+use crate::picker::Draw;
+use crate::pool::Pool;
+use crate::retry::{Decision, Standing};
+use crate::snapshot::{Endpoint, Origin, Snapshot};
+use crate::spec::{Route, Spec};
+
+/// Runs a call to its end. Dropping the future cancels it, on the host too.
+pub(crate) async fn run(inner: &Inner, spec: &Spec) -> Result<Answer, CallError> {
+    let deadline = Deadline::after(spec.deadline);
+    let mut history = Vec::new();
+    loop {
+        let to = choose(inner, spec, &deadline, &mut history).await?;
+        let failed = match attempt(&inner.pool, &to, spec, &deadline).await {
+            Ok(answered) => return Ok(answer(answered, &to, spec, &deadline, history)),
+            Err(failed) => failed,
+        };
+        tracing::debug!(target = %spec.target, attempt = %failed.attempt, "attempt failed");
+        history.push(failed.attempt.clone());
+        match decide(inner, spec, &failed, &deadline, &history) {
+            Decision::Again(pause) => tokio::time::sleep(pause).await,
+            Decision::Exhausted if history.len() > 1 => {
+                return Err(exhausted(spec, history));
+            }
+            Decision::Exhausted | Decision::Final => return Err(conclude(spec, failed, history)),
+        }
+        if let (Source::Direct(direct), FailureKind::Connect) = (&inner.source, failed.kind) {
+            direct.refresh().await;
+        }
+    }
+}
+
+/// What this call and the client have learned about endpoints.
+struct Past<'a> {
+    history: &'a [Attempt],
+    pool: &'a Pool,
+}
+
+impl Experience for Past<'_> {
+    fn tried(&self, address: SocketAddr) -> bool {
+        self.history.iter().any(|attempt| attempt.address == address)
+    }
+
+    fn down(&self, address: SocketAddr) -> bool {
+        self.pool.is_down(address)
+    }
+}
+
+/// The endpoint of the next attempt. Waits only for what was never heard of.
+async fn choose(
+    inner: &Inner,
+    spec: &Spec,
+    deadline: &Deadline,
+    history: &mut Vec<Attempt>,
+) -> Result<Destination, CallError> {
+    let nobody = |reason, history: &mut Vec<Attempt>| {
+        let (service, attempts) = (sought(spec).clone(), std::mem::take(history));
+        let error = NoAvailableInstance { service, reason, attempts };
+        Err(CallError::NoAvailableInstance(Box::new(error)))
+    };
+    if let Some(to) = destination(inner, spec, history) {
+        return Ok(to);
+    }
+    let Source::Registry(shared) = &inner.source else {
+        return nobody(NoInstance::UnknownService { known: vec![] }, history);
+    };
+    if let Err(none) = shared.first(deadline.left()).await {
+        return nobody(NoInstance::NoRegistry(none), history);
+    }
+    let settled = |snapshot: &Snapshot| {
+        snapshot.origin() != Origin::Gathering || !endpoints(snapshot, spec).is_empty()
+    };
+    // When the patience ends first, the set is as good as it gets.
+    _ = shared.until(deadline.left().min(SETTLE), settled).await;
+    match destination(inner, spec, history) {
+        Some(to) => Ok(to),
+        None => nobody(no_instance(&shared.snapshot(), spec), history),
+    }
+}
+
+fn destination(inner: &Inner, spec: &Spec, history: &[Attempt]) -> Option<Destination> {
+    let anyone = |address| Destination { address, host: None, listed: false };
+    let past = Past { history, pool: &inner.pool };
+    let shared = match (&spec.route, &inner.source) {
+        (Route::At(address), _) => return Some(anyone(*address)),
+        (_, Source::Direct(direct)) => {
+            let rank = |address: &_| (past.tried(*address), past.down(*address));
+            return direct.addresses().into_iter().min_by_key(rank).map(anyone);
+        }
+        (_, Source::Registry(shared)) => shared,
+    };
+    let snapshot = shared.snapshot();
+    let choices = candidates::best(endpoints(&snapshot, spec), &past);
+    if choices.is_empty() {
+        return None;
+    }
+    let draw = Draw { entropy: inner.chance.draw(), key: spec.key.as_deref() };
+    let picker = inner.pickers.of(sought(spec), spec.balance, &inner.chance);
+    let picked = choices[picker.pick(&choices, &draw) % choices.len()];
+    Some(Destination {
+        address: picked.address,
+        host: Some(picked.instance.host.clone()),
+        listed: lists(picked, &spec.target.method),
+    })
+}
+
+/// Who may answer. What every host answers itself may be asked of any, each once.
+fn endpoints<'a>(snapshot: &'a Snapshot, spec: &Spec) -> Vec<&'a Endpoint> {
+    let service = sought(spec).as_str();
+    if service != BUILTIN_SERVICE {
+        return snapshot.endpoints(service).iter().collect();
+    }
+    let mut all: Vec<_> = snapshot.all_endpoints().collect();
+    all.sort_by_key(|endpoint| endpoint.address);
+    all.dedup_by_key(|endpoint| endpoint.address);
+    all
+}
+
+/// The service whose instances are asked.
+fn sought(spec: &Spec) -> &ServiceName {
+    match &spec.route {
+        Route::Via(service) => service,
+        Route::Target | Route::At(_) => &spec.target.service,
+    }
+}
+
+/// Whether the registry names the method, by its short or its qualified name.
+fn lists(endpoint: &Endpoint, method: &str) -> bool {
+    let short = method.rsplit_once('#').map_or(method, |(_, short)| short);
+    endpoint.instance.methods.iter().any(|known| known.name == method || known.name == short)
+}
+
+fn no_instance(snapshot: &Snapshot, spec: &Spec) -> NoInstance {
+    match endpoints(snapshot, spec).len() {
+        0 => {
+            let known = snapshot.services().map(|(name, _)| name.clone()).collect();
+            NoInstance::UnknownService { known }
+        }
+        count => NoInstance::AllDisabled { count },
+    }
+}
+
+fn decide(
+    inner: &Inner,
+    spec: &Spec,
+    failed: &Failed,
+    deadline: &Deadline,
+    history: &[Attempt],
+) -> Decision {
+    let another = destination(inner, spec, history)
+        .is_some_and(|next| history.iter().all(|attempt| attempt.address != next.address));
+    let standing = Standing {
+        made: u32::try_from(history.len()).unwrap_or(u32::MAX),
+        idempotent: spec.idempotent,
+        another,
+        left: deadline.left(),
+    };
+    spec.retry.decide(&failed.outcome, &standing, inner.chance.draw())
+}
+
+fn answer(
+    answered: Answered,
+    to: &Destination,
+    spec: &Spec,
+    deadline: &Deadline,
+    attempts: Vec<Attempt>,
+) -> Answer {
+    let Answered { host, value, generation, load } = answered;
+    let (target, elapsed) = (spec.target.clone(), deadline.elapsed());
+    Answer { target, value, generation, load, host, address: to.address, elapsed, attempts }
+}
+
+fn exhausted(spec: &Spec, attempts: Vec<Attempt>) -> CallError {
+    let executed = Attempt::executed_in_any(&attempts);
+    let target = spec.target.clone();
+    CallError::MaxRetriesExceeded(Box::new(MaxRetriesExceeded { target, attempts, executed }))
+}
+
+fn conclude(spec: &Spec, failed: Failed, attempts: Vec<Attempt>) -> CallError {
+    let target = spec.target.clone();
+    let executed = Attempt::executed_in_any(&attempts);
+    match failed.kind {
+        FailureKind::Timeout => {
+            CallError::RequestTimeout(Box::new(timeout(spec, &failed, executed, attempts)))
+        }
+        FailureKind::Connect => CallError::Connect(Box::new(ConnectError { target, attempts })),
+        FailureKind::Transport => {
+            CallError::Transport(Box::new(TransportError { target, executed, attempts }))
+        }
+        FailureKind::Answer => CallError::ServiceError(Box::new(ServiceError {
+            target,
+            status: failed.outcome.status,
+            executed,
+            message: failed.attempt.message,
+            value: failed.value,
+            attempts,
+        })),
+    }
+}
+
+fn timeout(
+    spec: &Spec,
+    failed: &Failed,
+    executed: Executed,
+    attempts: Vec<Attempt>,
+) -> RequestTimeout {
+    RequestTimeout {
+        target: spec.target.clone(),
+        deadline: spec.deadline,
+        phase: failed.attempt.phase,
+        executed,
+        attempts,
+    }
+}
+
+/// How long a call for an unknown service waits for a registry that has just started: most hosts
+/// register again within it, and a mistyped name does not look like a hang.
+const SETTLE: Duration = Duration::from_secs(2);

@@ -1,0 +1,19 @@
+//! The client's one source of chance, seeded from outside so that a test replays.
+
+use std::sync::{Mutex, PoisonError};
+
+/// Draws uniformly distributed numbers.
+pub(crate) struct Chance(
+    /// Held for one draw, never across an await.
+    Mutex<fastrand::Rng>,
+);
+
+impl Chance {
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self(Mutex::new(fastrand::Rng::with_seed(seed)))
+    }
+
+    pub(crate) fn draw(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).u64(..)
+    }
+}

@@ -1,0 +1,226 @@
+//! The handle that callers hold.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jackfield_wire::name::{BUILTIN_SERVICE, TargetError};
+use jackfield_wire::reflect::ServiceInfo;
+use jackfield_wire::registry::Instance;
+use jackfield_wire::{ServiceName, Target};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::builder::ClientBuilder;
+use crate::chance::Chance;
+use crate::direct::Direct;
+use crate::discovery::{RegistryLink, Shared};
+use crate::error::{CallError, NoRegistry};
+use crate::picker::{Balance, Picker};
+use crate::pool::Pool;
+use crate::request::Request;
+use crate::retry::RetryPolicy;
+use crate::snapshot::Snapshot;
+use crate::spec::{Route, Spec};
+
+/// Calls methods of services, wherever they are. Cheap to clone; clones share everything.
+///
+/// Its tasks and connections end with [`close`](Self::close), or with the last clone.
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) source: Source,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) pickers: Pickers,
+    pub(crate) chance: Chance,
+    pub(crate) argument_limit: u32,
+    pub(crate) deadline: Duration,
+    pub(crate) balance: Balance,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stop: CancellationToken,
+}
+
+/// Where instances are known from.
+pub(crate) enum Source {
+    Registry(Arc<Shared>),
+    Direct(Direct),
+}
+
+impl Client {
+    /// A client in the making.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// Calls `target`, such as `calc.add`, and reads the result as an `R`.
+    ///
+    /// `args` is a tuple or list for arguments by position, a struct or map for arguments by name,
+    /// `()` for none. A method without a result gives `()`.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    ///
+    /// # Cancel safety
+    /// As [`Request::send`].
+    pub async fn call<A, R>(&self, target: &str, args: A) -> Result<R, CallError>
+    where
+        A: Serialize,
+        R: DeserializeOwned,
+    {
+        self.request(target)?.args(&args)?.send().await?.decode()
+    }
+
+    /// A call with everything said one by one.
+    ///
+    /// # Errors
+    /// When `target` is not `SERVICE.METHOD`.
+    pub fn request(&self, target: &str) -> Result<Request, TargetError> {
+        Ok(Request::new(self.clone(), target.parse()?))
+    }
+
+    /// What a host of `service` says of it: methods, types, documentation.
+    ///
+    /// # Errors
+    /// As any call; a service that nobody serves is [`CallError::NoAvailableInstance`].
+    pub async fn describe(&self, service: &ServiceName) -> Result<ServiceInfo, CallError> {
+        let request = self.builtin("describe").via(service.clone());
+        request.args(&(service,))?.idempotent().send().await?.decode()
+    }
+
+    /// Everything that one host says of its services.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn services_at(
+        &self,
+        address: std::net::SocketAddr,
+    ) -> Result<Vec<ServiceInfo>, CallError> {
+        self.builtin("services").at(address).idempotent().send().await?.decode()
+    }
+
+    fn builtin(&self, method: &str) -> Request {
+        let service = ServiceName::new(BUILTIN_SERVICE).expect("a constant that is a name");
+        Request::new(self.clone(), Target { service, method: method.into() })
+    }
+
+    /// What the client knows of the network now; nothing in direct mode. Costs no round trip.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        match &self.inner.source {
+            Source::Registry(shared) => shared.snapshot(),
+            Source::Direct(_) => Arc::default(),
+        }
+    }
+
+    /// Every instance that the client knows now.
+    pub fn instances(&self) -> Vec<Arc<Instance>> {
+        self.snapshot().instances().cloned().collect()
+    }
+
+    /// Every service that the client knows now.
+    pub fn services(&self) -> Vec<ServiceName> {
+        self.snapshot().services().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// How the client fares with its registries; `None` in direct mode.
+    pub fn registry_link(&self) -> Option<RegistryLink> {
+        match &self.inner.source {
+            Source::Registry(shared) => Some(shared.link()),
+            Source::Direct(_) => None,
+        }
+    }
+
+    /// Counts the snapshots: it changes when [`snapshot`](Self::snapshot) gives another one. Never
+    /// in direct mode.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        match &self.inner.source {
+            Source::Registry(shared) => shared.changes(),
+            Source::Direct(_) => watch::channel(0).1,
+        }
+    }
+
+    /// Waits until a set of instances is known, for at most `patience`. At once in direct mode.
+    ///
+    /// A call waits by itself; this is for those who want to list, or to fail early.
+    ///
+    /// # Errors
+    /// When no registry answered; it names each, with the reason.
+    pub async fn wait_ready(&self, patience: Duration) -> Result<Arc<Snapshot>, NoRegistry> {
+        match &self.inner.source {
+            Source::Registry(shared) => shared.first(patience).await,
+            Source::Direct(_) => Ok(Arc::default()),
+        }
+    }
+
+    /// Ends tasks and closes connections, for every clone; calls that still run fail.
+    pub async fn close(&self) {
+        self.inner.stop.cancel();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+        self.inner.pool.close().await;
+    }
+
+    pub(crate) fn defaults(&self, target: Target) -> Spec {
+        let Inner { deadline, balance, retry, .. } = &*self.inner;
+        Spec {
+            target,
+            route: Route::Target,
+            positional: None,
+            named: None,
+            deadline: *deadline,
+            idempotent: false,
+            balance: *balance,
+            key: None,
+            trace: None,
+            retry: *retry,
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("registries", &self.registry_link()).finish_non_exhaustive()
+    }
+}
+
+/// The pickers in use, one for each service and kind.
+#[derive(Default)]
+pub(crate) struct Pickers(
+    /// Held to look up or add one, never across an await. Grows with the services that are called
+    /// and known: unknown ones never get here.
+    Mutex<HashMap<ServiceName, Vec<(Balance, Arc<dyn Picker>)>>>,
+);
+
+impl Pickers {
+    pub(crate) fn of(
+        &self,
+        service: &ServiceName,
+        balance: Balance,
+        chance: &Chance,
+    ) -> Arc<dyn Picker> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kinds = match all.get_mut(service) {
+            Some(kinds) => kinds,
+            None => all.entry(service.clone()).or_default(),
+        };
+        if let Some((_, picker)) = kinds.iter().find(|(kind, _)| *kind == balance) {
+            return picker.clone();
+        }
+        let picker = balance.picker(chance.draw());
+        kinds.push((balance, picker.clone()));
+        picker
+    }
+}

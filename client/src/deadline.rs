@@ -1,0 +1,63 @@
+//! The deadline of one call, from its first moment. It covers every attempt and every wait.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// When a call ends at the latest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    started: Instant,
+    total: Duration,
+}
+
+impl Deadline {
+    /// A deadline `total` from now; more than a year counts as a year.
+    pub(crate) fn after(total: Duration) -> Self {
+        Self { started: Instant::now(), total: total.min(LONGEST) }
+    }
+
+    pub(crate) fn at(&self) -> Instant {
+        self.started + self.total
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub(crate) fn left(&self) -> Duration {
+        self.total.saturating_sub(self.elapsed())
+    }
+
+    /// What is left as it travels; at least 1, because nothing is left below that and the call
+    /// would not be sent.
+    pub(crate) fn left_ms(&self) -> u32 {
+        u32::try_from(self.left().as_millis()).unwrap_or(u32::MAX).max(1)
+    }
+}
+
+/// Keeps `started + total` within what an instant can hold, and below `u32::MAX` milliseconds times
+/// a few: nobody waits a year for a call.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_left_shrinks_to_nothing() {
+        let deadline = Deadline::after(Duration::from_secs(2));
+        assert_eq!(deadline.left_ms(), 2000);
+        tokio::time::advance(Duration::from_millis(1500)).await;
+        assert_eq!((deadline.left_ms(), deadline.elapsed().as_millis()), (500, 1500));
+        tokio::time::advance(Duration::from_secs(9)).await;
+        assert_eq!((deadline.left(), deadline.left_ms()), (Duration::ZERO, 1));
+    }
+
+    #[tokio::test]
+    async fn an_endless_deadline_does_not_overflow() {
+        let deadline = Deadline::after(Duration::MAX);
+        assert!(deadline.at() > Instant::now());
+        assert_eq!(deadline.left_ms(), u32::MAX);
+    }
+}

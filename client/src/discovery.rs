@@ -1,0 +1,146 @@
+//! Keeps the snapshot up to date: one task per client that watches one registry at a time.
+//!
+//! The task never removes what no registry said is gone: while all of them are away, the last good
+//! set stays. It ends when its client is closed or its last handle is dropped. Calls never wait
+//! for it, except for the very first set.
+
+mod session;
+mod shared;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jackfield_transport::Dialer;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::Backoff;
+use crate::chain::chain;
+use crate::disk::LastGood;
+use crate::place::Place;
+use crate::pool::Pool;
+use crate::snapshot::Origin;
+use crate::view::{Change, View};
+
+pub use shared::RegistryLink;
+pub(crate) use shared::Shared;
+
+/// What the task needs to begin.
+pub(crate) struct Settings {
+    pub(crate) registries: Vec<Place>,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) refresh_interval: Duration,
+    pub(crate) max_instances: usize,
+    pub(crate) last_good: Option<LastGood>,
+    pub(crate) seed: u64,
+}
+
+/// The task's state.
+pub(crate) struct Watcher {
+    settings: Settings,
+    dialer: Dialer,
+    view: View,
+    shared: Arc<Shared>,
+    pool: Arc<Pool>,
+    rng: fastrand::Rng,
+    /// Registries that failed since the last one that answered.
+    failures: u32,
+    saved: Saved,
+}
+
+/// How the file compares with what is held.
+struct Saved {
+    dirty: bool,
+    at: Option<Instant>,
+}
+
+impl Watcher {
+    pub(crate) fn new(
+        settings: Settings,
+        dialer: Dialer,
+        shared: Arc<Shared>,
+        pool: Arc<Pool>,
+    ) -> Self {
+        let view = View::new(settings.max_instances);
+        let rng = fastrand::Rng::with_seed(settings.seed);
+        let saved = Saved { dirty: false, at: None };
+        Self { settings, dialer, view, shared, pool, rng, failures: 0, saved }
+    }
+
+    /// What it writes to.
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
+    /// Watches until `stop`.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        _ = stop.run_until_cancelled(self.watch_forever()).await;
+        if self.saved.dirty {
+            self.save().await;
+        }
+    }
+
+    /// One registry after the other, with a pause that grows with each full round of failures.
+    async fn watch_forever(&mut self) {
+        let rounds = u32::try_from(self.settings.registries.len()).unwrap_or(u32::MAX).max(1);
+        for index in (0..self.settings.registries.len()).cycle() {
+            let error = chain(&self.watch(index).await);
+            let registry = self.settings.registries[index].to_string();
+            tracing::debug!(registry, error, "not watching");
+            self.shared.lost(index, error);
+            self.failures = self.failures.saturating_add(1);
+            if self.failures >= rounds {
+                self.fall_back_to_disk().await;
+            }
+            let pause = RECONNECT.pause(self.failures / rounds, self.rng.u64(..));
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// With no registry at all, the last good set is better than none.
+    async fn fall_back_to_disk(&mut self) {
+        let Some(file) = self.settings.last_good.clone() else { return };
+        if self.view.snapshot().origin() != Origin::Nothing {
+            return;
+        }
+        let loaded = tokio::task::spawn_blocking(move || file.load()).await;
+        if let Ok(Some(instances)) = loaded {
+            let count = instances.len();
+            tracing::warn!(count, "no registry answers; going by the last good set");
+            let change = self.view.restore(instances);
+            self.publish(change);
+        }
+    }
+
+    fn publish(&mut self, change: Change) {
+        if change == Change::Nothing {
+            return;
+        }
+        let snapshot = Arc::new(self.view.snapshot());
+        self.saved.dirty |= snapshot.origin() == Origin::Registry;
+        self.pool.keep_only(&snapshot);
+        self.shared.publish(snapshot);
+    }
+
+    async fn save_if_due(&mut self) {
+        if self.saved.dirty && self.saved.at.is_none_or(|at| at.elapsed() >= SAVE_INTERVAL) {
+            self.save().await;
+        }
+    }
+
+    async fn save(&mut self) {
+        self.saved = Saved { dirty: false, at: Some(Instant::now()) };
+        let Some(file) = self.settings.last_good.clone() else { return };
+        let snapshot = self.shared.snapshot();
+        // A panic in there is a fault of ours that the runtime has printed; the watch goes on.
+        _ = tokio::task::spawn_blocking(move || file.save(&snapshot)).await;
+    }
+}
+
+/// Between rounds over all registries: soon enough that a restart is hardly noticed, spread enough
+/// that thousands of clients do not come back in the same moment.
+const RECONNECT: Backoff =
+    Backoff { first: Duration::from_millis(100), most: Duration::from_secs(5) };
+
+/// The file is a cache: a network that changes all the time does not keep the disk busy.
+const SAVE_INTERVAL: Duration = Duration::from_secs(1);

@@ -1,0 +1,149 @@
+//! The last good set on disk: what a client starts with when no registry answers.
+//!
+//! The file is a cache. Losing it costs nothing but that start, so it is replaced by a rename but
+//! not synced, and a file that cannot be read is passed over with a warning.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jackfield_wire::registry::Instance;
+use serde::{Deserialize, Serialize};
+
+use crate::place::Place;
+use crate::snapshot::Snapshot;
+
+/// The file of one client configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct LastGood {
+    path: PathBuf,
+    registries: Vec<String>,
+}
+
+/// What is written. Sets of other registries are not used: they may be another network.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Content<T> {
+    format: u32,
+    registries: Vec<String>,
+    instances: Vec<T>,
+}
+
+impl LastGood {
+    pub(crate) fn new(path: PathBuf, registries: &[Place]) -> Self {
+        let mut registries: Vec<_> = registries.iter().map(Place::to_string).collect();
+        registries.sort_unstable();
+        Self { path, registries }
+    }
+
+    /// The set, when there is one for these registries. Blocks on the disk.
+    pub(crate) fn load(&self) -> Option<Vec<Instance>> {
+        match read(&self.path) {
+            Ok(content) if content.format != FORMAT || content.registries != self.registries => {
+                None
+            }
+            Ok(content) => Some(content.instances),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                let path = self.path.display();
+                tracing::warn!(%path, %error, "the last good set cannot be read; going without");
+                None
+            }
+        }
+    }
+
+    /// Replaces the set. Blocks on the disk.
+    pub(crate) fn save(&self, snapshot: &Snapshot) {
+        if let Err(error) = self.write(snapshot) {
+            let path = self.path.display();
+            tracing::warn!(%path, %error, "the last good set cannot be written");
+        }
+    }
+
+    fn write(&self, snapshot: &Snapshot) -> io::Result<()> {
+        let instances: Vec<&Instance> = snapshot.instances().map(Arc::as_ref).collect();
+        let content = Content { format: FORMAT, registries: self.registries.clone(), instances };
+        let bytes = serde_json::to_vec(&content)?;
+        let mut name = self.path.clone().into_os_string();
+        name.push(format!(".{}.new", std::process::id()));
+        let temporary = PathBuf::from(name);
+        let written = create_private(&temporary)
+            .and_then(|mut file| file.write_all(&bytes))
+            .and_then(|()| fs::rename(&temporary, &self.path));
+        if written.is_err() {
+            _ = fs::remove_file(&temporary); // The first error is the one to tell.
+        }
+        written
+    }
+}
+
+fn read(path: &Path) -> io::Result<Content<Instance>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|len| len > MAX_FILE) {
+        return Err(io::Error::other(format!("it is over {MAX_FILE} bytes")));
+    }
+    Ok(serde_json::from_slice(&bytes)?)
+}
+
+#[cfg(unix)]
+fn create_private(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+#[cfg(not(unix))]
+fn create_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).open(path)
+}
+
+/// Grows when the content's meaning changes; a file of another format is passed over.
+const FORMAT: u32 = 1;
+
+/// The longest file that is read: 100,000 instances of 600 bytes fit, a mistaken path to
+/// something huge does not fill the memory.
+const MAX_FILE: u64 = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::endpoint;
+    use crate::snapshot::Origin;
+
+    fn places(texts: &[&str]) -> Vec<Place> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_set_reads_back_for_the_same_registries_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("set.json");
+        let both = LastGood::new(path.clone(), &places(&["a:1", "b:2"]));
+        assert!(both.load().is_none());
+        let endpoints = [endpoint("calc", 0), endpoint("text", 1)].into_iter();
+        let snapshot = Snapshot::new(endpoints, None, Origin::Registry);
+        both.save(&snapshot);
+        let expected: Vec<_> = snapshot.instances().map(|i| (**i).clone()).collect();
+        let reordered = LastGood::new(path.clone(), &places(&["b:2", "a:1"]));
+        assert_eq!(reordered.load().unwrap(), expected);
+        assert!(LastGood::new(path, &places(&["a:1"])).load().is_none());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_broken_file_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("set.json");
+        for content in ["", "{", "[]", r#"{"format":1,"registries":[],"instances":[{}]}"#] {
+            fs::write(&path, content).unwrap();
+            assert!(LastGood::new(path.clone(), &[]).load().is_none(), "{content}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_only_warned_of() {
+        let last_good = LastGood::new("/nonexistent/set.json".into(), &[]);
+        last_good.save(&Snapshot::default());
+    }
+}

@@ -1,0 +1,43 @@
+//! Instances for unit tests.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jackfield_wire::registry::{Health, Instance, MethodSummary};
+use jackfield_wire::{InstanceId, ServiceName};
+
+use crate::snapshot::Endpoint;
+
+/// A healthy instance of `service` on host `n`.
+pub(crate) fn instance(service: &str, n: usize) -> Instance {
+    let service = ServiceName::new(service).expect("tests use names");
+    let host = format!("host-{n}");
+    Instance {
+        id: InstanceId::new(&service, &host),
+        service,
+        address: format!("127.0.0.1:{}", 4000 + n),
+        host,
+        version: None,
+        generation: None,
+        weight: 1,
+        check_healthy: true,
+        health: Health::Healthy,
+        enabled: true,
+        methods: vec![MethodSummary { name: "add".into(), wit: "add: func()".into() }],
+        metadata: BTreeMap::new(),
+    }
+}
+
+/// An endpoint of `service` on host `n`.
+pub(crate) fn endpoint(service: &str, n: usize) -> Endpoint {
+    let instance = instance(service, n);
+    let address = instance.address.parse().expect("a fixture's address");
+    Endpoint { instance: Arc::new(instance), address }
+}
+
+/// `endpoint` with a change.
+pub(crate) fn with(endpoint: Endpoint, change: impl FnOnce(&mut Instance)) -> Endpoint {
+    let mut instance = Instance::clone(&endpoint.instance);
+    change(&mut instance);
+    Endpoint { instance: Arc::new(instance), ..endpoint }
+}

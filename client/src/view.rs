@@ -1,0 +1,233 @@
+//! Registry events → what the client holds. Pure: no clock, socket or task.
+//!
+//! An instance is held until a registry that may say so says it is gone: by name in a delta, or by
+//! leaving it out of a set that is authoritative. A registry that has just started knows few; what
+//! it does not name is kept, unconfirmed, until it is authoritative. A registry that is away
+//! changes nothing.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use jackfield_wire::InstanceId;
+use jackfield_wire::registry::{Delta, Instance, Listing, Revision, Snapshot as Part, WatchEvent};
+
+use crate::snapshot::{Endpoint, Origin, Snapshot};
+
+/// What the client holds of the registry's set.
+#[derive(Debug)]
+pub(crate) struct View {
+    held: BTreeMap<InstanceId, Held>,
+    /// Where the watch stands; `None` until a whole set came from a registry.
+    base: Option<Revision>,
+    origin: Origin,
+    /// Parts of a set that is not whole yet.
+    parts: Option<Vec<Instance>>,
+    max_instances: usize,
+}
+
+#[derive(Debug)]
+struct Held {
+    endpoint: Endpoint,
+    /// The registry of the current set named it.
+    confirmed: bool,
+}
+
+/// Whether an event gives readers something new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// The held set, its revision or its origin is another one.
+    Changed,
+    /// Nothing to publish.
+    Nothing,
+}
+
+/// An event that cannot be right. The watch starts anew, without resuming.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ViewError {
+    #[error("a delta came before any set")]
+    NoBase,
+    #[error("the watch stood at {base:?} and the event says {event:?}: something is missing")]
+    Gap { base: Revision, event: Revision },
+    #[error("the set has more than {0} instances")]
+    TooMany(usize),
+}
+
+impl View {
+    /// A view that holds nothing, and never more than `max_instances`.
+    pub(crate) fn new(max_instances: usize) -> Self {
+        Self {
+            held: BTreeMap::new(),
+            base: None,
+            origin: Origin::Nothing,
+            parts: None,
+            max_instances,
+        }
+    }
+
+    /// Takes the last good set from disk, if nothing better is held.
+    pub(crate) fn restore(&mut self, instances: Vec<Instance>) -> Change {
+        if self.origin != Origin::Nothing {
+            return Change::Nothing;
+        }
+        self.origin = Origin::Disk;
+        for instance in instances.into_iter().take(self.max_instances) {
+            self.hold(instance, Confirmed::No);
+        }
+        Change::Changed
+    }
+
+    /// Where a new watch may go on.
+    pub(crate) fn resume(&self) -> Option<Revision> {
+        self.base
+    }
+
+    /// A new watch begins: parts of an unfinished set are of no use.
+    pub(crate) fn begin(&mut self) {
+        self.parts = None;
+    }
+
+    /// After an event that cannot be right: the next watch brings a whole set.
+    pub(crate) fn distrust(&mut self) {
+        self.parts = None;
+        self.base = None;
+    }
+
+    /// Applies what a watch brought.
+    pub(crate) fn apply(&mut self, event: WatchEvent) -> Result<Change, ViewError> {
+        match event {
+            WatchEvent::Snapshot(part) => self.apply_part(part),
+            WatchEvent::Delta(delta) => self.apply_delta(delta),
+            WatchEvent::Idle(event) => match self.base {
+                Some(base) if base != event => Err(ViewError::Gap { base, event }),
+                _ => Ok(Change::Nothing),
+            },
+        }
+    }
+
+    /// Applies a complete list: it removes only when it continues an authoritative state, because
+    /// a list does not say itself whether its registry knows everyone.
+    pub(crate) fn refresh(&mut self, listing: Listing) -> Result<Change, ViewError> {
+        self.check_len(listing.instances.len())?;
+        let continues = self.base.is_some_and(|base| {
+            base.epoch == listing.revision.epoch && base.number <= listing.revision.number
+        });
+        if continues {
+            self.unconfirm();
+        } else if self.base.is_some_and(|base| base.epoch == listing.revision.epoch) {
+            return Ok(Change::Nothing); // Older than what the watch brought.
+        }
+        let mut changed = false;
+        for instance in listing.instances {
+            changed |= self.hold(instance, Confirmed::Yes);
+        }
+        if continues && self.origin == Origin::Registry {
+            changed |= self.drop_unconfirmed();
+        }
+        if matches!(self.origin, Origin::Nothing | Origin::Disk) {
+            self.origin = Origin::Gathering;
+            changed = true;
+        }
+        Ok(if changed { Change::Changed } else { Change::Nothing })
+    }
+
+    /// What readers get.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let endpoints = self.held.values().map(|held| held.endpoint.clone());
+        Snapshot::new(endpoints, self.base, self.origin)
+    }
+
+    fn apply_part(&mut self, part: Part) -> Result<Change, ViewError> {
+        let mut instances = self.parts.take().unwrap_or_default();
+        instances.extend(part.instances);
+        self.check_len(instances.len())?;
+        if !part.last {
+            self.parts = Some(instances);
+            return Ok(Change::Nothing);
+        }
+        self.unconfirm();
+        for instance in instances {
+            self.hold(instance, Confirmed::Yes);
+        }
+        self.settle(part.revision, part.authoritative);
+        Ok(Change::Changed)
+    }
+
+    fn apply_delta(&mut self, delta: Delta) -> Result<Change, ViewError> {
+        let base = self.base.ok_or(ViewError::NoBase)?;
+        let event = delta.revision;
+        if base.epoch != event.epoch || base.number > event.number {
+            return Err(ViewError::Gap { base, event });
+        }
+        let new = delta.upserted.iter().filter(|i| !self.held.contains_key(&i.id)).count();
+        self.check_len(self.held.len() + new)?;
+        for id in &delta.removed {
+            self.held.remove(id);
+        }
+        for instance in delta.upserted {
+            self.hold(instance, Confirmed::Yes);
+        }
+        self.settle(event, delta.authoritative || self.origin == Origin::Registry);
+        Ok(Change::Changed)
+    }
+
+    fn settle(&mut self, revision: Revision, authoritative: bool) {
+        self.base = Some(revision);
+        self.origin = if authoritative { Origin::Registry } else { Origin::Gathering };
+        // Without the second condition, a registry that restarts with other instances each time
+        // would fill the memory with those that it no longer names.
+        if authoritative || self.held.len() > self.max_instances {
+            self.drop_unconfirmed();
+        }
+    }
+
+    /// Holds an instance and says whether that is something new. One whose address is none is
+    /// left out: the registry is not trusted to have checked it.
+    fn hold(&mut self, instance: Instance, confirmed: Confirmed) -> bool {
+        let confirmed = confirmed == Confirmed::Yes;
+        let Ok(address) = instance.address.parse::<SocketAddr>() else {
+            tracing::warn!(
+                instance = %instance.id.as_str().escape_default(),
+                address = %instance.address.escape_default(),
+                "left out: its address is not an IP address and a port"
+            );
+            return self.held.remove(&instance.id).is_some();
+        };
+        if let Some(held) = self.held.get_mut(&instance.id) {
+            held.confirmed |= confirmed;
+            if *held.endpoint.instance == instance {
+                return false;
+            }
+        }
+        let id = instance.id.clone();
+        let endpoint = Endpoint { instance: Arc::new(instance), address };
+        self.held.insert(id, Held { endpoint, confirmed });
+        true
+    }
+
+    fn unconfirm(&mut self) {
+        self.held.values_mut().for_each(|held| held.confirmed = false);
+    }
+
+    fn drop_unconfirmed(&mut self) -> bool {
+        let before = self.held.len();
+        self.held.retain(|_, held| held.confirmed);
+        before != self.held.len()
+    }
+
+    fn check_len(&self, len: usize) -> Result<(), ViewError> {
+        if len > self.max_instances {
+            return Err(ViewError::TooMany(self.max_instances));
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Confirmed {
+    Yes,
+    No,
+}
+
+#[cfg(test)]
+mod tests;

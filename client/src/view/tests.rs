@@ -1,0 +1,261 @@
+//! The view against a model of a registry.
+
+use std::collections::BTreeMap;
+
+use jackfield_wire::registry::Health;
+use proptest::prelude::*;
+
+use super::*;
+use crate::fixture::instance;
+
+fn revision(epoch: u64, number: u64) -> Revision {
+    Revision { epoch, number }
+}
+
+fn whole(at: Revision, hosts: &[usize], authoritative: bool) -> WatchEvent {
+    let instances = hosts.iter().map(|&n| instance("calc", n)).collect();
+    WatchEvent::Snapshot(Part { revision: at, instances, last: true, authoritative })
+}
+
+fn delta(at: Revision, up: &[usize], removed: &[usize], authoritative: bool) -> WatchEvent {
+    let upserted = up.iter().map(|&n| instance("calc", n)).collect();
+    let removed = removed.iter().map(|&n| instance("calc", n).id).collect();
+    WatchEvent::Delta(Delta { revision: at, upserted, removed, authoritative })
+}
+
+fn hosts(view: &View) -> Vec<String> {
+    view.snapshot().instances().map(|i| i.host.clone()).collect()
+}
+
+fn view_of(events: impl IntoIterator<Item = WatchEvent>) -> View {
+    let mut view = View::new(100);
+    for event in events {
+        view.apply(event).expect("the events of these tests are right");
+    }
+    view
+}
+
+#[test]
+fn a_set_in_parts_shows_only_when_it_is_whole() {
+    let mut view = View::new(100);
+    let WatchEvent::Snapshot(part) = whole(revision(1, 1), &[0], true) else { unreachable!() };
+    let first = WatchEvent::Snapshot(Part { last: false, ..part });
+    assert_eq!(view.apply(first), Ok(Change::Nothing));
+    assert!(view.snapshot().is_empty());
+    assert_eq!(view.apply(whole(revision(1, 1), &[1], true)), Ok(Change::Changed));
+    assert_eq!(hosts(&view), ["host-0", "host-1"]);
+}
+
+#[test]
+fn parts_of_a_broken_watch_are_forgotten() {
+    let mut view = View::new(100);
+    let WatchEvent::Snapshot(part) = whole(revision(1, 1), &[0], true) else { unreachable!() };
+    view.apply(WatchEvent::Snapshot(Part { last: false, ..part })).unwrap();
+    view.begin();
+    view.apply(whole(revision(1, 2), &[1], true)).unwrap();
+    assert_eq!(hosts(&view), ["host-1"]);
+}
+
+#[test]
+fn an_empty_set_is_believed_only_when_it_is_authoritative() {
+    let mut view = view_of([whole(revision(1, 9), &[0, 1], true)]);
+    view.apply(whole(revision(2, 0), &[], false)).unwrap();
+    assert_eq!(hosts(&view), ["host-0", "host-1"]);
+    assert_eq!(view.snapshot().origin(), Origin::Gathering);
+    view.apply(delta(revision(2, 1), &[1], &[], false)).unwrap();
+    view.apply(delta(revision(2, 1), &[], &[], true)).unwrap();
+    assert_eq!(hosts(&view), ["host-1"]);
+    view.apply(whole(revision(3, 0), &[], true)).unwrap();
+    assert!(view.snapshot().is_empty());
+}
+
+#[test]
+fn a_named_removal_is_believed_at_once() {
+    let view =
+        view_of([whole(revision(1, 1), &[0, 1], false), delta(revision(1, 2), &[], &[0], false)]);
+    assert_eq!(hosts(&view), ["host-1"]);
+}
+
+#[test]
+fn an_event_that_does_not_follow_is_refused() {
+    let mut view = View::new(100);
+    assert_eq!(view.apply(delta(revision(1, 1), &[0], &[], true)), Err(ViewError::NoBase));
+    view.apply(whole(revision(1, 5), &[0], true)).unwrap();
+    for event in [revision(1, 4), revision(2, 6)] {
+        let gap = ViewError::Gap { base: revision(1, 5), event };
+        assert_eq!(view.apply(delta(event, &[], &[0], true)), Err(gap));
+    }
+    assert!(view.apply(WatchEvent::Idle(revision(1, 6))).is_err());
+    assert_eq!(view.apply(WatchEvent::Idle(revision(1, 5))), Ok(Change::Nothing));
+    view.distrust();
+    assert_eq!((view.resume(), hosts(&view).len()), (None, 1));
+}
+
+#[test]
+fn more_instances_than_allowed_are_refused_and_old_ones_give_way() {
+    let mut view = View::new(2);
+    view.apply(whole(revision(1, 1), &[0, 1], true)).unwrap();
+    assert!(view.apply(delta(revision(1, 2), &[2], &[], true)).is_err());
+    assert!(view.apply(whole(revision(1, 2), &[0, 1, 2], true)).is_err());
+    view.apply(whole(revision(2, 1), &[5, 6], false)).unwrap();
+    assert_eq!(hosts(&view), ["host-5", "host-6"]);
+}
+
+#[test]
+fn an_instance_without_an_address_is_left_out() {
+    let mut event = instance("calc", 0);
+    event.address = "example.com:80".into();
+    let instances = vec![event, instance("calc", 1)];
+    let part = Part { revision: revision(1, 1), instances, last: true, authoritative: true };
+    assert_eq!(hosts(&view_of([WatchEvent::Snapshot(part)])), ["host-1"]);
+}
+
+#[test]
+fn the_set_from_disk_yields_to_a_registry_that_knows_everyone() {
+    let mut view = View::new(100);
+    assert_eq!(view.restore(vec![instance("calc", 0)]), Change::Changed);
+    assert_eq!(view.snapshot().origin(), Origin::Disk);
+    view.apply(whole(revision(1, 1), &[1], false)).unwrap();
+    assert_eq!(hosts(&view), ["host-0", "host-1"]);
+    view.apply(whole(revision(1, 1), &[1], true)).unwrap();
+    assert_eq!(hosts(&view), ["host-1"]);
+    assert_eq!(view.restore(vec![instance("calc", 7)]), Change::Nothing);
+}
+
+#[test]
+fn a_list_removes_only_when_it_continues_what_is_authoritative() {
+    let list = |at, n| Listing { revision: at, instances: vec![instance("calc", n)], more: false };
+    let mut view = view_of([whole(revision(1, 5), &[0, 1], true)]);
+    assert_eq!(view.refresh(list(revision(1, 4), 3)), Ok(Change::Nothing));
+    view.refresh(list(revision(2, 9), 3)).unwrap();
+    assert_eq!(hosts(&view), ["host-0", "host-1", "host-3"]);
+    assert_eq!(view.refresh(list(revision(1, 6), 1)), Ok(Change::Changed));
+    assert_eq!(hosts(&view), ["host-1"]);
+    assert_eq!(view.resume(), Some(revision(1, 5)));
+}
+
+/// What may happen to a registry and to the watch on it.
+#[derive(Clone, Debug)]
+enum Step {
+    Upsert(usize, bool),
+    Remove(usize),
+    /// The watch breaks and resumes.
+    Resume,
+    /// The watch breaks and brings a whole set, in parts.
+    Whole(usize),
+    /// The registry restarts knowing nobody; those who are still there register again.
+    Restart,
+    Idle,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0usize..12, any::<bool>()).prop_map(|(n, healthy)| Step::Upsert(n, healthy)),
+        3 => (0usize..12).prop_map(Step::Remove),
+        1 => Just(Step::Resume),
+        1 => (1usize..5).prop_map(Step::Whole),
+        1 => Just(Step::Restart),
+        1 => Just(Step::Idle),
+    ]
+}
+
+/// A registry that knows the truth, and the view that watches it.
+struct Model {
+    truth: BTreeMap<InstanceId, Instance>,
+    at: Revision,
+    view: View,
+}
+
+impl Model {
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Upsert(n, healthy) => {
+                let mut it = instance("calc", n);
+                it.health = if healthy { Health::Healthy } else { Health::Suspect };
+                self.truth.insert(it.id.clone(), it.clone());
+                self.changed(vec![it], vec![]);
+            }
+            Step::Remove(n) => {
+                let id = instance("calc", n).id;
+                if self.truth.remove(&id).is_some() {
+                    self.changed(vec![], vec![id]);
+                }
+            }
+            Step::Resume => {
+                self.view.begin();
+                assert_eq!(self.view.resume(), Some(self.at));
+            }
+            Step::Whole(size) => self.send_whole(size),
+            Step::Restart => self.restart(),
+            Step::Idle => self.apply(WatchEvent::Idle(self.at)),
+        }
+    }
+
+    fn apply(&mut self, event: WatchEvent) {
+        self.view.apply(event).expect("a registry's events follow each other");
+    }
+
+    fn changed(&mut self, upserted: Vec<Instance>, removed: Vec<InstanceId>) {
+        self.at.number += 1;
+        let revision = self.at;
+        self.apply(WatchEvent::Delta(Delta { revision, upserted, removed, authoritative: true }));
+    }
+
+    fn send_whole(&mut self, size: usize) {
+        self.view.begin();
+        let all: Vec<_> = self.truth.values().cloned().collect();
+        let mut parts: Vec<_> = all.chunks(size).map(<[_]>::to_vec).collect();
+        let last = parts.pop().unwrap_or_default();
+        let part = |instances, last| {
+            WatchEvent::Snapshot(Part { revision: self.at, instances, last, authoritative: true })
+        };
+        let mut events: Vec<_> = parts.into_iter().map(|p| part(p, false)).collect();
+        events.push(part(last, true));
+        events.into_iter().for_each(|event| self.apply(event));
+    }
+
+    fn restart(&mut self) {
+        let before = self.view.snapshot().instances().count();
+        self.at = revision(self.at.epoch + 1, 0);
+        self.apply(whole(self.at, &[], false));
+        assert_eq!(self.view.snapshot().instances().count(), before);
+        for it in self.truth.values().cloned().collect::<Vec<_>>() {
+            self.at.number += 1;
+            let (revision, upserted) = (self.at, vec![it]);
+            let delta = Delta { revision, upserted, removed: vec![], authoritative: false };
+            self.apply(WatchEvent::Delta(delta));
+        }
+        self.apply(delta(self.at, &[], &[], true));
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_view_shows_what_an_authoritative_registry_holds(
+        steps in proptest::collection::vec(any_step(), 0..40),
+    ) {
+        let mut model =
+            Model { truth: BTreeMap::new(), at: revision(1, 0), view: View::new(100) };
+        model.send_whole(1);
+        for step in steps {
+            model.step(step);
+            let shown: Vec<_> = model.view.snapshot().instances().map(|i| (**i).clone()).collect();
+            let truth: Vec<_> = model.truth.values().cloned().collect();
+            prop_assert_eq!(shown, truth);
+        }
+    }
+
+    #[test]
+    fn a_registry_that_is_not_authoritative_removes_nobody(
+        first in proptest::collection::vec(0usize..20, 0..20),
+        sets in proptest::collection::vec(proptest::collection::vec(0usize..20, 0..20), 1..5),
+    ) {
+        let mut view = view_of([whole(revision(0, 0), &first, true)]);
+        for (epoch, set) in (1..).zip(sets) {
+            let before: Vec<_> = hosts(&view);
+            view.apply(whole(revision(epoch, 0), &set, false)).unwrap();
+            let after = hosts(&view);
+            prop_assert!(before.iter().all(|host| after.contains(host)));
+        }
+    }
+}
