@@ -122,9 +122,15 @@ pub enum CloseReason {
         /// not executed.
         taken: Option<u64>,
     },
+    /// This side refused the peer's certificate. The text says why.
+    #[error("the peer's certificate is not accepted: {0}")]
+    CertificateRejected(String),
     /// The peer refused this side's certificate: nothing was executed. The text says why.
     #[error("the peer refused this side's certificate: {0}")]
     CertificateRefused(String),
+    /// Nothing listens at the peer's address any more: its process died.
+    #[error("the peer is gone: nothing listens at its address any more")]
+    PeerGone,
     /// Nothing arrived for the idle timeout.
     #[error("timed out: nothing heard from the peer")]
     TimedOut,
@@ -146,7 +152,7 @@ impl CloseReason {
     pub(crate) fn before(&self, index: u64) -> bool {
         match self {
             Self::Peer { taken: Some(taken), .. } => index >= *taken,
-            Self::CertificateRefused(_) => true,
+            Self::CertificateRefused(_) | Self::CertificateRejected(_) => true,
             _ => false,
         }
     }
@@ -166,6 +172,12 @@ impl From<&ConnectionError> for CloseReason {
                 }
                 _ => Self::Transport(jackfield_wire::status::printable(&close.to_string())),
             },
+            ConnectionError::TransportError(error) => match alert(error.code) {
+                Some(alert) if is_about_certificate(alert) => {
+                    Self::CertificateRejected(peer_text(error.reason.as_bytes(), alert))
+                }
+                _ => Self::Transport(jackfield_wire::status::printable(&error.to_string())),
+            },
             ConnectionError::TimedOut => Self::TimedOut,
             ConnectionError::Reset => Self::Restarted,
             other => Self::Transport(jackfield_wire::status::printable(&other.to_string())),
@@ -176,11 +188,11 @@ impl From<&ConnectionError> for CloseReason {
 /// The TLS alert inside a QUIC error code (RFC 9001, 4.8).
 pub(crate) fn alert(code: quinn::TransportErrorCode) -> Option<u8> {
     let code = u64::from(code);
-    (0x100..0x200).contains(&code).then(|| (code & 0xff) as u8)
+    (0x100..0x200).contains(&code).then_some((code & 0xff) as u8)
 }
 
 /// `bad_certificate` to `unknown_ca`, `access_denied`, `decrypt_error`, `certificate_required`.
-pub(crate) fn is_about_certificate(alert: u8) -> bool {
+fn is_about_certificate(alert: u8) -> bool {
     matches!(alert, 42..=46 | 48 | 49 | 51 | 116)
 }
 

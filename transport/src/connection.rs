@@ -4,9 +4,7 @@
 
 use std::{fmt, sync::Arc};
 
-use quinn::Side;
-
-use crate::{CloseCode, CloseReason, Exchange, Peer, PeerId, TransportLimits, link::Link};
+use crate::{CloseCode, CloseReason, Exchange, Peer, link::Link};
 
 /// A connection to a server. Cheap to clone.
 #[derive(Clone)]
@@ -16,9 +14,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(quic: quinn::Connection, id: PeerId, limits: TransportLimits) -> Self {
-        let peer = Peer { id, address: quic.remote_address() };
-        Self { quic, link: Arc::new(Link::new(peer, limits, Side::Client)) }
+    pub(crate) fn new(quic: quinn::Connection, link: Arc<Link>) -> Self {
+        Self { quic, link }
     }
 
     /// Opens an exchange. Waits while the peer has as many open as it allows.
@@ -31,7 +28,7 @@ impl Connection {
     pub async fn open(&self) -> Result<Exchange, OpenError> {
         match self.quic.open_bi().await {
             Ok((sending, receiving)) => Ok(Exchange::new(sending, receiving, self.link.clone())),
-            Err(error) => Err(OpenError((&error).into())),
+            Err(error) => Err(OpenError(self.link.reason(&error))),
         }
     }
 
@@ -47,7 +44,7 @@ impl Connection {
 
     /// Waits for its end.
     pub async fn closed(&self) -> CloseReason {
-        (&self.quic.closed().await).into()
+        self.link.reason(&self.quic.closed().await)
     }
 
     /// Ends it at once; exchanges that still run fail.

@@ -3,16 +3,19 @@
 use std::{
     fmt, io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use quinn::{ClientConfig, ConnectError, ConnectionError, Endpoint, EndpointConfig, TokioRuntime};
+use quinn::{
+    ClientConfig, ConnectError, ConnectionError, Endpoint, EndpointConfig, Side, TokioRuntime,
+    TransportErrorCode,
+};
 use rustls::pki_types::CertificateDer;
+use tokio::task::JoinSet;
 
 use crate::{
-    CloseReason, Connection, Identity, Protocol, Role, TransportLimits,
-    codes::{alert, is_about_certificate},
-    tls,
+    CloseCode, CloseReason, Connection, Identity, Peer, Protocol, Role, TransportLimits,
+    codes::alert, link::Link, probe, tls,
 };
 
 /// Makes connections of one protocol, as one identity.
@@ -24,6 +27,10 @@ pub struct Dialer {
     /// For IPv4 and IPv6, made when first needed. Held to look up or make one, never across an
     /// await.
     endpoints: Mutex<[Option<Endpoint>; 2]>,
+    trust: Arc<tls::Trust>,
+    /// One task per connection that notices a dead peer; see [`crate::probe`]. Held to add one,
+    /// never across an await.
+    watches: Mutex<JoinSet<()>>,
 }
 
 impl Dialer {
@@ -46,7 +53,14 @@ impl Dialer {
         };
         let [registry, host, client] = Role::ALL;
         let configs = [config(registry)?, config(host)?, config(client)?];
-        Ok(Self { protocol, limits, configs, endpoints: Mutex::default() })
+        Ok(Self {
+            protocol,
+            limits,
+            configs,
+            endpoints: Mutex::default(),
+            trust: identity.trust(),
+            watches: Mutex::default(),
+        })
     }
 
     /// Connects to a server that must be of role `expect`. Put a timeout around it.
@@ -66,11 +80,39 @@ impl Dialer {
             .endpoint(address)?
             .connect_with(config, address, SERVER_NAME)
             .map_err(|error| self.not_started(address, error))?;
-        let quic = connecting.await.map_err(|error| self.failed(address, &error))?;
-        let Some(id) = peer_certificate(&quic).and_then(|leaf| tls::peer_id(&leaf).ok()) else {
-            return Err(DialError::PeerCertificate { address, what: "it has no name".into() });
+        let quic = tokio::select! {
+            biased;
+            connected = connecting => connected.map_err(|error| self.failed(address, &error))?,
+            () = probe::nobody_listens(address) => return Err(DialError::NobodyListens(address)),
         };
-        Ok(Connection::new(quic, id, self.limits.clone()))
+        self.connection(quic, address)
+    }
+
+    /// Closes every connection, running exchanges included, and waits until the servers know
+    /// (three round trips, or about 3 s towards a silent one). Later dials make new sockets.
+    pub async fn shutdown(&self) {
+        let endpoints = std::mem::take(&mut *locked(&self.endpoints));
+        for endpoint in endpoints.into_iter().flatten() {
+            endpoint.close(CloseCode::Done.varint(), &[]);
+            endpoint.wait_idle().await;
+        }
+    }
+
+    fn connection(
+        &self,
+        quic: quinn::Connection,
+        address: SocketAddr,
+    ) -> Result<Connection, DialError> {
+        let nameless = || DialError::PeerCertificate { address, what: "it has no name".into() };
+        let leaf = peer_certificate(&quic).ok_or_else(nameless)?;
+        let id = tls::peer_id(&leaf).map_err(|_| nameless())?;
+        let link = Arc::new(Link::new(Peer { id, address }, self.limits.frames, Side::Client));
+        let watch = probe::watch(quic.clone(), link.clone(), self.trust.expires(&leaf));
+        let mut watches = locked(&self.watches);
+        // Those whose connection has ended; they return nothing.
+        while watches.try_join_next().is_some() {}
+        watches.spawn(watch);
+        Ok(Connection::new(quic, link))
     }
 
     fn endpoint(&self, address: SocketAddr) -> Result<Endpoint, DialError> {
@@ -78,7 +120,7 @@ impl Dialer {
             SocketAddr::V4(_) => (0, (Ipv4Addr::UNSPECIFIED, 0).into()),
             SocketAddr::V6(_) => (1, (Ipv6Addr::UNSPECIFIED, 0).into()),
         };
-        let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut endpoints = locked(&self.endpoints);
         if let Some(endpoint) = &endpoints[slot] {
             return Ok(endpoint.clone());
         }
@@ -92,7 +134,7 @@ impl Dialer {
             ConnectError::EndpointStopping => {
                 // Its socket failed; the next dial makes a new one.
                 let slot = usize::from(address.is_ipv6());
-                self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)[slot] = None;
+                locked(&self.endpoints)[slot] = None;
                 DialError::Socket { address, source: io::ErrorKind::BrokenPipe.into() }
             }
             ConnectError::InvalidRemoteAddress(_) => DialError::Address(address),
@@ -101,28 +143,21 @@ impl Dialer {
     }
 
     fn failed(&self, address: SocketAddr, error: &ConnectionError) -> DialError {
-        let protocol = self.protocol;
-        match error {
-            ConnectionError::TimedOut => DialError::NoAnswer(address),
-            ConnectionError::VersionMismatch => DialError::Protocol { address, protocol },
-            ConnectionError::TransportError(error) => match alert(error.code) {
-                Some(alert) if is_about_certificate(alert) => DialError::PeerCertificate {
-                    address,
-                    what: tls::readable(&error.reason).into(),
-                },
-                Some(NO_APPLICATION_PROTOCOL) => DialError::Protocol { address, protocol },
-                _ => {
-                    DialError::Failed { address, reason: CloseReason::Transport(error.to_string()) }
-                }
-            },
-            ConnectionError::ConnectionClosed(close) => match alert(close.error_code) {
-                Some(NO_APPLICATION_PROTOCOL) => DialError::Protocol { address, protocol },
-                None if close.error_code == quinn::TransportErrorCode::CONNECTION_REFUSED => {
-                    DialError::Busy(address)
-                }
-                _ => DialError::Failed { address, reason: (error).into() },
-            },
-            other => DialError::Failed { address, reason: other.into() },
+        let code = match error {
+            ConnectionError::TransportError(error) => Some(error.code),
+            ConnectionError::ConnectionClosed(close) => Some(close.error_code),
+            _ => None,
+        };
+        if code == Some(TransportErrorCode::CONNECTION_REFUSED) {
+            return DialError::Busy(address);
+        }
+        if code.and_then(alert) == Some(NO_APPLICATION_PROTOCOL) {
+            return DialError::Protocol { address, protocol: self.protocol };
+        }
+        match CloseReason::from(error) {
+            CloseReason::TimedOut => DialError::NoAnswer(address),
+            CloseReason::CertificateRejected(what) => DialError::PeerCertificate { address, what },
+            reason => DialError::Failed { address, reason },
         }
     }
 }
@@ -148,6 +183,10 @@ pub enum DialError {
     /// An address that cannot be dialled, such as one with port 0.
     #[error("{0} is not an address that can be dialled")]
     Address(SocketAddr),
+    /// The machine is there and says that nothing listens. Known at once on loopback and in most
+    /// networks; where ICMP is filtered it is [`NoAnswer`](Self::NoAnswer), later.
+    #[error("nothing listens at {0}")]
+    NobodyListens(SocketAddr),
     /// Nothing answered at all.
     #[error("no answer from {0}: nothing listens there, or packets are lost")]
     NoAnswer(SocketAddr),
@@ -193,6 +232,10 @@ pub(crate) fn peer_certificate(connection: &quinn::Connection) -> Option<Certifi
 fn make_endpoint(any: SocketAddr) -> io::Result<Endpoint> {
     let socket = UdpSocket::bind(any)?;
     Endpoint::new(EndpointConfig::default(), None, socket, Arc::new(TokioRuntime))
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// TLS wants one; nobody looks at it, and it is not sent.

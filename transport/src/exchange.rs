@@ -7,33 +7,35 @@ use std::{fmt, future::Future, sync::Arc};
 
 use bytes::Bytes;
 use jackfield_wire::{Executed, Frame, FrameDecoder, FrameError, FrameKind, frame};
-use quinn::{ReadError, RecvStream, SendStream, Side, StoppedError, WriteError};
+use quinn::{ConnectionError, ReadError, RecvStream, SendStream, Side, StoppedError, WriteError};
 
 use crate::{CloseReason, Peer, StreamCode, link::Link};
 
 /// One stream of a connection, at either end.
 pub struct Exchange {
-    /// `None` once it was given to the link; see [`Link::keep`].
+    /// `None` only while this is dropped; see [`Link::keep`].
     sending: Option<SendStream>,
     receiving: RecvStream,
     decoder: FrameDecoder,
     link: Arc<Link>,
-    /// Something was written: the peer may have it.
-    sent: bool,
+    /// Bytes given to the stream: when there are any, the peer may have them.
+    sent: usize,
     finished_sending: bool,
     finished_receiving: bool,
+    malformed: bool,
 }
 
 impl Exchange {
     pub(crate) fn new(sending: SendStream, receiving: RecvStream, link: Arc<Link>) -> Self {
         Self {
-            decoder: FrameDecoder::new(link.limits.frames),
+            decoder: FrameDecoder::new(link.frames),
             sending: Some(sending),
             receiving,
             link,
-            sent: false,
+            sent: 0,
             finished_sending: false,
             finished_receiving: false,
+            malformed: false,
         }
     }
 
@@ -59,8 +61,10 @@ impl Exchange {
     /// Cancel safe: no byte is lost.
     pub async fn recv(&mut self) -> Result<Option<Frame>, ExchangeError> {
         loop {
-            if let Some(frame) = self.decoder.next_frame()? {
-                return Ok(Some(frame));
+            match self.decoder.next_frame() {
+                Ok(Some(frame)) => return Ok(Some(frame)),
+                Ok(None) => {}
+                Err(error) => return Err(self.broken(error)),
             }
             if self.finished_receiving {
                 return Ok(None);
@@ -69,7 +73,7 @@ impl Exchange {
                 Ok(Some(chunk)) => self.decoder.push(chunk.bytes),
                 Ok(None) => {
                     self.finished_receiving = true;
-                    self.decoder.finish()?;
+                    self.decoder.finish().map_err(|error| self.broken(error))?;
                 }
                 Err(error) => return Err(self.read_failed(error)),
             }
@@ -88,8 +92,9 @@ impl Exchange {
         let Some(sending) = self.sending.as_mut().filter(|_| !self.finished_sending) else {
             return Err(ExchangeError::Ended);
         };
-        self.sent = true;
-        match sending.write_chunk(joined(frames)).await {
+        let bytes = joined(frames);
+        self.sent += bytes.len();
+        match sending.write_chunk(bytes).await {
             Ok(()) => Ok(()),
             Err(error) => Err(self.write_failed(error)),
         }
@@ -120,9 +125,10 @@ impl Exchange {
     /// One lock and one map entry of the connection; ask only while something long runs.
     pub fn cancelled(&self) -> impl Future<Output = Cancelled> + Send + 'static + use<> {
         let stopped = self.sending.as_ref().map(SendStream::stopped);
+        let link = self.link.clone();
         async move {
             match stopped {
-                Some(stopped) => Cancelled::from(stopped.await),
+                Some(stopped) => Cancelled::of(stopped.await, &link),
                 None => Cancelled::Finished,
             }
         }
@@ -150,54 +156,61 @@ impl Exchange {
         self.finished_receiving = true;
     }
 
-    fn read_failed(&mut self, error: ReadError) -> ExchangeError {
+    fn broken(&mut self, error: FrameError) -> ExchangeError {
+        self.malformed = true;
+        ExchangeError::Frame(error)
+    }
+
+    fn read_failed(&self, error: ReadError) -> ExchangeError {
         match error {
             ReadError::Reset(code) => self.ended_by(StreamCode::from_varint(code)),
-            ReadError::ConnectionLost(error) => self.lost(CloseReason::from(&error)),
+            ReadError::ConnectionLost(error) => self.lost(&error),
             ReadError::ClosedStream
             | ReadError::IllegalOrderedRead
             | ReadError::ZeroRttRejected => ExchangeError::Ended,
         }
     }
 
-    fn write_failed(&mut self, error: WriteError) -> ExchangeError {
+    fn write_failed(&self, error: WriteError) -> ExchangeError {
         match error {
             WriteError::Stopped(code) => self.ended_by(StreamCode::from_varint(code)),
-            WriteError::ConnectionLost(error) => self.lost(CloseReason::from(&error)),
+            WriteError::ConnectionLost(error) => self.lost(&error),
             WriteError::ClosedStream | WriteError::ZeroRttRejected => ExchangeError::Ended,
         }
     }
 
-    fn ended_by(&mut self, code: StreamCode) -> ExchangeError {
+    fn ended_by(&self, code: StreamCode) -> ExchangeError {
+        self.link.count_broken_off();
         match code {
             StreamCode::Unavailable => ExchangeError::Unavailable,
             code => ExchangeError::Reset(code),
         }
     }
 
-    fn lost(&mut self, reason: CloseReason) -> ExchangeError {
-        let not_taken = !self.sent || reason.before(self.index());
+    fn lost(&self, error: &ConnectionError) -> ExchangeError {
+        let reason = self.link.reason(error);
+        let not_taken = self.sent == 0 || reason.before(self.index());
         let executed = if not_taken { Executed::No } else { Executed::Unknown };
         ExchangeError::ConnectionLost { reason, executed }
     }
 
     fn drop_code(&self) -> StreamCode {
         match self.link.side {
-            _ if self.decoder_failed() => StreamCode::Malformed,
+            _ if self.malformed => StreamCode::Malformed,
             Side::Client => StreamCode::Cancelled,
             Side::Server => StreamCode::Failed,
         }
-    }
-
-    fn decoder_failed(&self) -> bool {
-        false
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        let finished = self.finished_sending;
         let code = self.drop_code();
         self.abandon(code);
+        if finished && let Some(sending) = self.sending.take() {
+            self.link.keep(sending, self.sent);
+        }
     }
 }
 
@@ -218,12 +231,15 @@ pub enum Cancelled {
     Finished,
 }
 
-impl From<Result<Option<quinn::VarInt>, StoppedError>> for Cancelled {
-    fn from(end: Result<Option<quinn::VarInt>, StoppedError>) -> Self {
+impl Cancelled {
+    fn of(end: Result<Option<quinn::VarInt>, StoppedError>, link: &Link) -> Self {
         match end {
-            Ok(Some(code)) => Self::ByPeer(StreamCode::from_varint(code)),
+            Ok(Some(code)) => {
+                link.count_broken_off();
+                Self::ByPeer(StreamCode::from_varint(code))
+            }
             Ok(None) | Err(StoppedError::ZeroRttRejected) => Self::Finished,
-            Err(StoppedError::ConnectionLost(error)) => Self::ConnectionLost((&error).into()),
+            Err(StoppedError::ConnectionLost(error)) => Self::ConnectionLost(link.reason(&error)),
         }
     }
 }

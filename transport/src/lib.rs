@@ -19,6 +19,7 @@ mod exchange;
 mod identity;
 mod limits;
 mod link;
+mod probe;
 mod protocol;
 mod server;
 mod state;

@@ -37,6 +37,10 @@ pub struct TransportLimits {
     /// Connections in their handshake that a server holds at once. Default 1,024; the next one is
     /// refused.
     pub handshakes: usize,
+    /// A connection on which the peer broke off more than half of this many exchanges within one
+    /// second is closed, because each costs the server more than the peer. Default 512; a larger
+    /// number forgives more, zero forgives everything.
+    pub reset_flood: u32,
     /// From this many unfinished handshakes on, a new peer must first show that it receives at its
     /// address (a QUIC retry, one round trip). Default 256. Zero asks it of everyone.
     pub retry_above: usize,
@@ -56,6 +60,7 @@ impl Default for TransportLimits {
             streams: 1024,
             connections: 1024,
             handshakes: 1024,
+            reset_flood: 512,
             retry_above: 256,
             frames: FrameLimits::default(),
         }

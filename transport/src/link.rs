@@ -1,10 +1,20 @@
 //! What all exchanges of one connection share.
 
-use std::{net::SocketAddr, sync::Mutex};
+use std::{
+    future::Future,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    task::{Context, Waker},
+};
 
-use quinn::SendStream;
+use jackfield_wire::FrameLimits;
+use quinn::{ConnectionError, SendStream, Side};
 
-use crate::{PeerId, TransportLimits};
+use crate::{CloseReason, PeerId};
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,22 +29,70 @@ pub struct Peer {
 /// One connection, as its exchanges see it.
 pub(crate) struct Link {
     pub(crate) peer: Peer,
-    pub(crate) limits: TransportLimits,
-    pub(crate) side: quinn::Side,
+    pub(crate) frames: FrameLimits,
+    pub(crate) side: Side,
+    /// The server takes no new exchanges and will close.
+    draining: AtomicBool,
+    /// This side closed because nothing listens at the peer's address.
+    gone: AtomicBool,
+    /// Exchanges that the peer broke off since the last look.
+    broken_off: AtomicU32,
     /// Answers that were finished but perhaps not acknowledged; see [`Link::keep`].
     /// Held for a push or a swap, never across an await.
     unacknowledged: Mutex<Vec<SendStream>>,
 }
 
 impl Link {
-    pub(crate) fn new(peer: Peer, limits: TransportLimits, side: quinn::Side) -> Self {
-        Self { peer, limits, side, unacknowledged: Mutex::default() }
+    pub(crate) fn new(peer: Peer, frames: FrameLimits, side: Side) -> Self {
+        Self {
+            peer,
+            frames,
+            side,
+            draining: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+            broken_off: AtomicU32::new(0),
+            unacknowledged: Mutex::default(),
+        }
     }
 
-    /// Keeps a finished answer until a shutdown has seen it arrive: closing a connection throws
-    /// away what was not acknowledged.
-    pub(crate) fn keep(&self, answer: SendStream) {
-        self.answers().push(answer);
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// The peer was found gone; the caller closes the connection.
+    pub(crate) fn mark_gone(&self) {
+        self.gone.store(true, Ordering::Relaxed);
+    }
+
+    /// How the connection ended.
+    pub(crate) fn reason(&self, error: &ConnectionError) -> CloseReason {
+        match error {
+            ConnectionError::LocallyClosed if self.gone.load(Ordering::Relaxed) => {
+                CloseReason::PeerGone
+            }
+            error => error.into(),
+        }
+    }
+
+    pub(crate) fn count_broken_off(&self) {
+        self.broken_off.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn take_broken_off(&self) -> u32 {
+        self.broken_off.swap(0, Ordering::Relaxed)
+    }
+
+    /// Keeps a finished answer until a shutdown has seen it arrive, because closing a connection
+    /// throws away what was not acknowledged.
+    ///
+    /// Only answers that end while the server drains, and long ones, are kept: short ones arrive
+    /// while the shutdown lingers, and keeping every one would cost each call two more locks.
+    pub(crate) fn keep(&self, answer: SendStream, sent: usize) {
+        if self.side.is_server() && (sent > LONG || self.draining.load(Ordering::Relaxed)) {
+            let mut answers = self.answers();
+            answers.retain(is_unacknowledged);
+            answers.push(answer);
+        }
     }
 
     /// What [`keep`](Self::keep) kept.
@@ -42,7 +100,14 @@ impl Link {
         std::mem::take(&mut *self.answers())
     }
 
-    fn answers(&self) -> std::sync::MutexGuard<'_, Vec<SendStream>> {
-        self.unacknowledged.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn answers(&self) -> MutexGuard<'_, Vec<SendStream>> {
+        self.unacknowledged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+fn is_unacknowledged(answer: &SendStream) -> bool {
+    pin!(answer.stopped()).poll(&mut Context::from_waker(Waker::noop())).is_pending()
+}
+
+/// An answer above this may still wait for flow control when its handler has ended.
+const LONG: usize = 32 << 10;

@@ -13,6 +13,7 @@ use std::{
 };
 
 use quinn::{Endpoint, EndpointConfig, TokioRuntime};
+use quinn_proto::HashedConnectionIdGenerator;
 use tokio::{
     sync::{OnceCell, watch},
     task::JoinSet,
@@ -77,7 +78,8 @@ impl Server {
         let endpoint = bind(&config)?;
         let local = endpoint.local_addr().map_err(failed)?;
         let (phase, phases) = watch::channel(Phase::Serving);
-        let acceptor = Acceptor::new(endpoint.clone(), serve, config.limits, phases);
+        let acceptor =
+            Acceptor::new(endpoint.clone(), serve, config.limits, config.identity.trust(), phases);
         let mut main = JoinSet::new();
         main.spawn(acceptor.run());
         Ok(Self {
@@ -168,7 +170,7 @@ impl Phase {
 pub struct DrainReport {
     /// Connections that were open.
     pub connections: usize,
-    /// Exchanges that ended by themselves within the grace time.
+    /// Exchanges that ran when the server stopped accepting, and ended by themselves in time.
     pub finished: usize,
     /// Exchanges that were cut off at its end.
     pub cut_off: usize,
@@ -226,6 +228,19 @@ fn bind(config: &ServerConfig) -> Result<Endpoint, BindError> {
     quic.transport_config(config.limits.serving()).max_incoming(config.limits.handshakes);
     let failed = |source| BindError::from_io(config.listen, source);
     let socket = UdpSocket::bind(config.listen).map_err(failed)?;
-    Endpoint::new(EndpointConfig::default(), Some(quic), socket, Arc::new(TokioRuntime))
-        .map_err(failed)
+    let local = socket.local_addr().map_err(failed)?;
+    let own = endpoint_config(&config.identity, local);
+    Endpoint::new(own, Some(quic), socket, Arc::new(TokioRuntime)).map_err(failed)
+}
+
+/// Keys that outlive the process: after a crash and a restart at the same address, the server
+/// recognises the packets of lost connections and resets them, so that clients need not wait for
+/// a timeout. Bound to identity and address, because whoever shares the key can end the other's
+/// connections (RFC 9000, 21.11).
+fn endpoint_config(identity: &Identity, local: SocketAddr) -> EndpointConfig {
+    let mut config = EndpointConfig::new(Arc::new(identity.secret(&format!("reset at {local}"))));
+    let tag = ring::hmac::sign(&identity.secret("connection ids"), local.to_string().as_bytes());
+    let key = tag.as_ref().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+    config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(key)));
+    config
 }

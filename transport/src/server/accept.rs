@@ -11,12 +11,13 @@ use quinn::{Endpoint, Incoming};
 use tokio::{sync::watch, task::JoinSet};
 
 use super::{DrainReport, Phase, Serve, session::Session};
-use crate::TransportLimits;
+use crate::{TransportLimits, tls::Trust};
 
 pub(super) struct Acceptor<S> {
     endpoint: Endpoint,
     serve: Arc<S>,
     limits: TransportLimits,
+    trust: Arc<Trust>,
     phases: watch::Receiver<Phase>,
     connections: JoinSet<DrainReport>,
     handshakes: Arc<AtomicUsize>,
@@ -28,12 +29,14 @@ impl<S: Serve> Acceptor<S> {
         endpoint: Endpoint,
         serve: Arc<S>,
         limits: TransportLimits,
+        trust: Arc<Trust>,
         phases: watch::Receiver<Phase>,
     ) -> Self {
         Self {
             endpoint,
             serve,
             limits,
+            trust,
             phases,
             connections: JoinSet::new(),
             handshakes: Arc::default(),
@@ -80,6 +83,7 @@ impl<S: Serve> Acceptor<S> {
         let session = Session {
             serve: self.serve.clone(),
             limits: self.limits.clone(),
+            trust: self.trust.clone(),
             phases: self.phases.clone(),
             handshake: Handshaking::begin(&self.handshakes),
         };

@@ -1,24 +1,31 @@
 //! One connection of a server: its handshake, its exchanges, its end.
 
-use std::sync::Arc;
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use quinn::{Incoming, RecvStream, SendStream, Side};
 use tokio::{
     sync::watch,
     task::{JoinError, JoinSet},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, Sleep, sleep, sleep_until, timeout, timeout_at},
 };
 
 use super::{DrainReport, Phase, Serve, accept::Handshaking};
 use crate::{
-    CloseCode, CloseReason, Exchange, Peer, StreamCode, TransportLimits, dialer::peer_certificate,
-    link::Link, tls,
+    CloseCode, CloseReason, Exchange, Peer, StreamCode, TransportLimits,
+    dialer::peer_certificate,
+    link::Link,
+    tls::{self, Trust},
 };
 
 /// A connection that is about to make its handshake.
 pub(super) struct Session<S> {
     pub(super) serve: Arc<S>,
     pub(super) limits: TransportLimits,
+    pub(super) trust: Arc<Trust>,
     pub(super) phases: watch::Receiver<Phase>,
     pub(super) handshake: Handshaking,
 }
@@ -30,8 +37,9 @@ impl<S: Serve> Session<S> {
             return DrainReport::default();
         };
         drop(self.handshake);
-        let id = peer_certificate(&connection).and_then(|leaf| tls::peer_id(&leaf).ok());
-        let Some(id) = id else {
+        let leaf = peer_certificate(&connection);
+        let Some((leaf, id)) = leaf.and_then(|leaf| tls::peer_id(&leaf).ok().map(|id| (leaf, id)))
+        else {
             // The verifier has seen the same certificate and accepted it.
             tracing::error!(%address, "verified certificate without a name");
             return DrainReport::default();
@@ -39,33 +47,28 @@ impl<S: Serve> Session<S> {
         let peer = Peer { id, address };
         tracing::debug!(peer = %peer.id, %address, "connected");
         let session = Arc::new(self.serve.connected(&peer));
-        let link = Arc::new(Link::new(peer, self.limits, Side::Server));
         let open = Open {
             serve: self.serve,
             session,
-            link,
+            link: Arc::new(Link::new(peer, self.limits.frames, Side::Server)),
             connection,
             exchanges: JoinSet::new(),
             taken: 0,
+            ran: None,
+            flood: Flood::new(self.limits.reset_flood),
         };
-        open.run(self.phases).await
+        open.run(self.phases, remaining(self.trust.expires(&leaf))).await
     }
 }
 
 async fn shake_hands(incoming: Incoming, limits: &TransportLimits) -> Option<quinn::Connection> {
     let address = incoming.remote_address();
-    let connecting = match incoming.accept() {
-        Ok(connecting) => connecting,
-        Err(error) => {
-            tracing::info!(%address, %error, "handshake failed");
-            return None;
-        }
-    };
-    match timeout(limits.handshake_timeout, connecting).await {
+    let handshake = async { incoming.accept()?.await };
+    match timeout(limits.handshake_timeout, handshake).await {
         Ok(Ok(connection)) => Some(connection),
         Ok(Err(error)) => {
-            let error = error.to_string();
-            tracing::info!(%address, error = tls::readable(&error), "handshake failed");
+            let reason = CloseReason::from(&error);
+            tracing::info!(%address, %reason, "handshake failed");
             None
         }
         Err(_) => {
@@ -84,12 +87,21 @@ struct Open<S: Serve> {
     exchanges: JoinSet<()>,
     /// How many exchanges were handed to the handler; the peer's later ones never were.
     taken: u64,
+    /// How many exchanges ran when the server stopped to take new ones.
+    ran: Option<usize>,
+    flood: Flood,
 }
 
 impl<S: Serve> Open<S> {
-    async fn run(mut self, mut phases: watch::Receiver<Phase>) -> DrainReport {
+    async fn run(mut self, mut phases: watch::Receiver<Phase>, life: Sleep) -> DrainReport {
+        let mut life = pin!(life);
         loop {
             let phase = *phases.borrow_and_update();
+            if phase != Phase::Serving && self.ran.is_none() {
+                self.link.drain();
+                self.reap();
+                self.ran = Some(self.exchanges.len());
+            }
             if let Phase::Closing(deadline) = phase {
                 return self.drain(deadline).await;
             }
@@ -102,6 +114,7 @@ impl<S: Serve> Open<S> {
                 changed = phases.changed() => if changed.is_err() {
                     return DrainReport::default();
                 },
+                () = expired(life.as_mut()) => self.close(CloseCode::CertificateExpired),
             }
         }
     }
@@ -109,13 +122,22 @@ impl<S: Serve> Open<S> {
     fn take(&mut self, (sending, receiving): (SendStream, RecvStream)) {
         // Ended tasks are reaped here and not by waiting for them: that would wake this task once
         // more for every exchange.
-        while let Some(ended) = self.exchanges.try_join_next() {
-            self.ended(ended);
-        }
+        self.reap();
         self.taken += 1;
+        if self.flood.is_one(self.taken, &self.link) {
+            tracing::warn!(peer = %self.link.peer.id, address = %self.link.peer.address,
+                "connection closed: the peer opens exchanges only to reset them");
+            return self.close(CloseCode::ResetFlood);
+        }
         let exchange = Exchange::new(sending, receiving, self.link.clone());
         let (serve, session) = (self.serve.clone(), self.session.clone());
         self.exchanges.spawn(async move { serve.exchange(&session, exchange).await });
+    }
+
+    fn reap(&mut self) {
+        while let Some(ended) = self.exchanges.try_join_next() {
+            self.ended(ended);
+        }
     }
 
     fn ended(&self, ended: Result<(), JoinError>) {
@@ -126,7 +148,12 @@ impl<S: Serve> Open<S> {
         }
     }
 
-    /// The peer is gone; handlers see it and end when they choose.
+    /// Ends the connection; the next look at its streams finds it lost.
+    fn close(&self, code: CloseCode) {
+        self.connection.close(code.varint(), &CloseReason::parting(self.taken));
+    }
+
+    /// The connection is gone; handlers see it and end when they choose.
     async fn lost(mut self, error: &quinn::ConnectionError) -> DrainReport {
         let reason = CloseReason::from(error);
         tracing::debug!(peer = %self.link.peer.id, %reason, "disconnected");
@@ -137,23 +164,50 @@ impl<S: Serve> Open<S> {
     }
 
     async fn drain(mut self, deadline: Instant) -> DrainReport {
-        let mut report = DrainReport { connections: 1, ..DrainReport::default() };
+        let linger = Instant::now() + LINGER.max(4 * self.connection.rtt());
+        let mut cut_off = 0;
         while !self.exchanges.is_empty() {
             tokio::select! {
                 biased;
-                Some(ended) = self.exchanges.join_next() => {
-                    self.ended(ended);
-                    report.finished += 1;
-                }
+                Some(ended) = self.exchanges.join_next() => self.ended(ended),
                 () = sleep_until(deadline) => {
-                    report.cut_off = self.exchanges.len();
+                    cut_off += self.exchanges.len();
                     self.exchanges.shutdown().await;
                 }
                 Ok(stream) = self.connection.accept_bi() => refuse(stream),
             }
         }
-        self.connection.close(CloseCode::ShuttingDown.varint(), &CloseReason::parting(self.taken));
-        report
+        if self.taken > 0 {
+            self.flush(linger, deadline.max(linger)).await;
+        }
+        self.close(CloseCode::ShuttingDown);
+        let finished = self.ran.unwrap_or_default().saturating_sub(cut_off);
+        DrainReport { connections: 1, finished, cut_off }
+    }
+
+    /// Lets finished answers arrive: at least until `linger`, the kept ones until `end`. New
+    /// exchanges are refused meanwhile.
+    async fn flush(&self, linger: Instant, end: Instant) {
+        let arrive = async {
+            for answer in self.link.take_kept() {
+                // However it ended, it needs nothing more from this side.
+                let _end = answer.stopped().await;
+            }
+            sleep_until(linger).await;
+        };
+        let turn_away = async {
+            while let Ok(stream) = self.connection.accept_bi().await {
+                refuse(stream);
+            }
+        };
+        let both = async {
+            tokio::select! {
+                () = arrive => {}
+                () = turn_away => {}
+            }
+        };
+        // At the end of the grace time what is left is lost, as announced.
+        let _timed_out = timeout_at(end, both).await;
     }
 }
 
@@ -163,3 +217,43 @@ fn refuse((mut sending, mut receiving): (SendStream, RecvStream)) {
     let _closed = sending.reset(StreamCode::Unavailable.varint());
     let _closed = receiving.stop(StreamCode::Unavailable.varint());
 }
+
+/// Notices a peer that opens exchanges only to break them off.
+struct Flood {
+    /// Exchanges that are judged together; 0 for never.
+    window: u32,
+    since: Instant,
+}
+
+impl Flood {
+    fn new(window: u32) -> Self {
+        Self { window, since: Instant::now() }
+    }
+
+    /// Judged at the last exchange of each window, so that the others cost nothing.
+    fn is_one(&mut self, taken: u64, link: &Link) -> bool {
+        if self.window == 0 || !taken.is_multiple_of(u64::from(self.window)) {
+            return false;
+        }
+        let since = std::mem::replace(&mut self.since, Instant::now());
+        link.take_broken_off() > self.window / 2 && since.elapsed() < Duration::from_secs(1)
+    }
+}
+
+/// Sleeps as long as a certificate is good. Nobody's is good for ever.
+fn remaining(expires: Option<SystemTime>) -> Sleep {
+    let left = expires.and_then(|at| at.duration_since(SystemTime::now()).ok());
+    sleep(left.unwrap_or_default())
+}
+
+/// Resolves once, when the sleep is over.
+async fn expired(life: Pin<&mut Sleep>) {
+    if life.is_elapsed() {
+        std::future::pending::<()>().await;
+    }
+    life.await;
+}
+
+/// How long answers that were finished before a shutdown began have to arrive: twice the 25 ms
+/// within which peers acknowledge, for the answer and for one repetition.
+const LINGER: Duration = Duration::from_millis(100);

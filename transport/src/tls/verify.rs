@@ -2,7 +2,11 @@
 //!
 //! Names are identities, not addresses: nothing here looks at host names.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
@@ -57,6 +61,19 @@ impl Trust {
             return Err(Rejection::Domain { found: id, expected: self.domain.clone() });
         }
         Ok(id)
+    }
+
+    /// When a certificate that was verified runs out, or its authority does.
+    ///
+    /// The verifying library does not give validity out, except in its refusal of a certificate
+    /// that has expired; at the end of time every one has. That check comes before signatures.
+    pub(crate) fn expires(&self, leaf: &CertificateDer<'_>) -> Option<SystemTime> {
+        match self.verify(leaf, &[], END_OF_TIME) {
+            Err(Rejection::Chain(webpki::Error::CertExpired { not_after, .. })) => {
+                SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(not_after.as_secs()))
+            }
+            _ => None,
+        }
     }
 
     fn signature(
@@ -129,6 +146,9 @@ fn chain_text(error: &webpki::Error) -> String {
         other => other.to_string(),
     }
 }
+
+/// The last second of the year 9999, which X.509 has for "never".
+const END_OF_TIME: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(253_402_300_799));
 
 /// A server's eye on its clients.
 pub(super) struct ClientVerifier(pub(super) Arc<Trust>);

@@ -10,23 +10,26 @@ use jackfield_wire::{Frame, FrameKind};
 use tempfile::TempDir;
 
 /// One user's machine: a state directory.
-pub struct Machine {
+pub(crate) struct Machine {
     _dir: TempDir,
-    pub state: StateDir,
+    pub(crate) state: StateDir,
+    pub(crate) dialer: Dialer,
 }
 
 impl Machine {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::resolve(Some(&dir.path().join("state"))).unwrap();
-        Self { _dir: dir, state }
+        let identity = Identity::local(&state, Role::Client, "one").unwrap();
+        let dialer = Dialer::new(&identity, Protocol::Call, TransportLimits::default()).unwrap();
+        Self { _dir: dir, state, dialer }
     }
 
-    pub fn identity(&self, role: Role) -> Identity {
+    pub(crate) fn identity(&self, role: Role) -> Identity {
         Identity::local(&self.state, role, "one").unwrap()
     }
 
-    pub fn config(&self, listen: &str) -> ServerConfig {
+    pub(crate) fn config(&self, listen: &str) -> ServerConfig {
         ServerConfig {
             listen: listen.parse().unwrap(),
             identity: self.identity(Role::Host),
@@ -35,22 +38,17 @@ impl Machine {
         }
     }
 
-    pub fn serve<S: Serve>(&self, serve: S) -> Server {
+    pub(crate) fn serve<S: Serve>(&self, serve: S) -> Server {
         Server::spawn(self.config("127.0.0.1:0"), Arc::new(serve)).unwrap()
     }
 
-    pub fn dialer(&self) -> Dialer {
-        let identity = self.identity(Role::Client);
-        Dialer::new(&identity, Protocol::Call, TransportLimits::default()).unwrap()
-    }
-
-    pub async fn dial(&self, address: SocketAddr) -> Connection {
-        soon(self.dialer().dial(address, Role::Host)).await.unwrap()
+    pub(crate) async fn dial(&self, address: SocketAddr) -> Connection {
+        soon(self.dialer.dial(address, Role::Host)).await.unwrap()
     }
 }
 
 /// A handler from a closure over the exchange.
-pub struct With<F>(pub F);
+pub(crate) struct With<F>(pub(crate) F);
 
 impl<F, R> Serve for With<F>
 where
@@ -67,7 +65,7 @@ where
 }
 
 /// Answers every frame with the same one.
-pub async fn echo(mut exchange: Exchange) {
+pub(crate) async fn echo(mut exchange: Exchange) {
     let mut frames: Vec<Frame> = Vec::new();
     while let Ok(Some(frame)) = exchange.recv().await {
         frames.push(frame);
@@ -78,7 +76,7 @@ pub async fn echo(mut exchange: Exchange) {
 }
 
 /// Sends one value and returns the one that comes back.
-pub async fn ask(connection: &Connection, payload: &[u8]) -> Vec<u8> {
+pub(crate) async fn ask(connection: &Connection, payload: &[u8]) -> Vec<u8> {
     let mut exchange = connection.open().await.unwrap();
     exchange.send_last(&[(FrameKind::Value, payload)]).await.unwrap();
     let frame = exchange.recv().await.unwrap().unwrap();
@@ -87,6 +85,6 @@ pub async fn ask(connection: &Connection, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Waits for what must happen; the bound only turns a hang into a failure.
-pub async fn soon<F: IntoFuture>(future: F) -> F::Output {
+pub(crate) async fn soon<F: IntoFuture>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("it never happened")
 }

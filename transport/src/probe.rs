@@ -1,0 +1,100 @@
+//! Finding out quickly that nobody listens at an address.
+//!
+//! QUIC learns of a dead peer only by its silence. The kernel knows more: a datagram to a closed
+//! port is answered by ICMP, on loopback and by most machines at once, but it tells only a socket
+//! that is connected to that address, which the shared socket of a dialer is not. So a second one
+//! is opened for a moment. No answer means nothing; a forged one must guess the probe's port, and
+//! is believed only while the peer is silent.
+
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use quinn::ConnectionStats;
+use tokio::{
+    net::UdpSocket,
+    time::{MissedTickBehavior, interval, timeout},
+};
+
+use crate::{CloseCode, link::Link};
+
+/// Resolves when the peer's machine says that nobody listens at `address`, otherwise never.
+pub(crate) async fn nobody_listens(address: SocketAddr) {
+    match ask(address).await {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+        _ => std::future::pending().await,
+    }
+}
+
+async fn ask(address: SocketAddr) -> io::Result<()> {
+    let any: SocketAddr = match address {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(any).await?;
+    socket.connect(address).await?;
+    socket.send(&NOT_QUIC).await?;
+    socket.recv(&mut [0]).await?;
+    Ok(())
+}
+
+/// Closes a connection whose peer's process has died, or whose peer's certificate has run out.
+/// Ends with the connection.
+pub(crate) async fn watch(
+    connection: quinn::Connection,
+    link: Arc<Link>,
+    expires: Option<SystemTime>,
+) {
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last = Traffic::of(&connection.stats());
+    loop {
+        tokio::select! {
+            _ = connection.closed() => return,
+            _ = tick.tick() => {}
+        }
+        if expires.is_some_and(|at| at <= SystemTime::now()) {
+            return connection.close(CloseCode::CertificateExpired.varint(), &[]);
+        }
+        let now = Traffic::of(&connection.stats());
+        if now.unanswered_since(last) && is_dead(&connection, now).await {
+            tracing::debug!(peer = %link.peer.id, address = %link.peer.address, "peer is gone");
+            link.mark_gone();
+            return connection.close(CloseCode::PeerGone.varint(), &[]);
+        }
+        last = now;
+    }
+}
+
+/// Whether the port is closed and the peer has been silent meanwhile.
+async fn is_dead(connection: &quinn::Connection, before: Traffic) -> bool {
+    let refused = timeout(TICK, nobody_listens(connection.remote_address())).await.is_ok();
+    refused && Traffic::of(&connection.stats()).received == before.received
+}
+
+/// Datagrams of a connection so far.
+#[derive(Clone, Copy)]
+struct Traffic {
+    sent: u64,
+    received: u64,
+}
+
+impl Traffic {
+    fn of(stats: &ConnectionStats) -> Self {
+        Self { sent: stats.udp_tx.datagrams, received: stats.udp_rx.datagrams }
+    }
+
+    fn unanswered_since(self, last: Self) -> bool {
+        self.sent > last.sent && self.received == last.received
+    }
+}
+
+/// One byte without QUIC's fixed bit: every QUIC stack drops it unread.
+const NOT_QUIC: [u8; 1] = [0];
+/// How often a connection is looked at. QUIC peers acknowledge within 25 ms, so a tenth of a
+/// second with questions and without any answer is suspicious. A healthy or idle connection is
+/// never probed.
+const TICK: Duration = Duration::from_millis(100);

@@ -1,0 +1,69 @@
+//! Servers that die without a word, as by `kill -9`.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use jackfield_transport::{CloseReason, Server};
+use jackfield_wire::{Executed, FrameKind};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::harness::{Machine, With, ask, echo, soon};
+
+/// A server in a runtime of its own. Dropping the runtime first stops every task of it before one
+/// packet can be sent, and then the socket is closed: what a kill does.
+struct Doomed {
+    runtime: Runtime,
+    server: Server,
+}
+
+impl Doomed {
+    fn start(machine: &Machine, listen: &str) -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let _inside = runtime.enter();
+        let server = Server::spawn(machine.config(listen), Arc::new(With(echo))).unwrap();
+        drop(_inside);
+        Self { runtime, server }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.server.local_addr()
+    }
+
+    async fn kill(self) {
+        let dying = move || {
+            drop(self.runtime);
+            drop(self.server);
+        };
+        tokio::task::spawn_blocking(dying).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_killed_server_is_noticed_by_whoever_asks_it_something() {
+    let machine = Machine::new();
+    let server = Doomed::start(&machine, "127.0.0.1:0");
+    let connection = machine.dial(server.address()).await;
+    assert_eq!(soon(ask(&connection, b"x")).await, b"x");
+    server.kill().await;
+    let mut exchange = connection.open().await.unwrap();
+    exchange.send_last(&[(FrameKind::Value, b"anybody?")]).await.unwrap();
+    let error = soon(exchange.recv()).await.unwrap_err();
+    assert_eq!(error.executed(), Executed::Unknown);
+    assert_eq!(soon(connection.closed()).await, CloseReason::PeerGone);
+}
+
+#[tokio::test]
+async fn a_restarted_server_disowns_the_connections_of_its_former_life() {
+    let machine = Machine::new();
+    let server = Doomed::start(&machine, "127.0.0.1:0");
+    let address = server.address();
+    let connection = machine.dial(address).await;
+    assert_eq!(soon(ask(&connection, b"x")).await, b"x");
+    server.kill().await;
+    let again = Doomed::start(&machine, &address.to_string());
+    let mut exchange = connection.open().await.unwrap();
+    exchange.send_last(&[(FrameKind::Value, b"remember me?")]).await.unwrap();
+    assert!(soon(exchange.recv()).await.is_err());
+    assert_eq!(soon(connection.closed()).await, CloseReason::Restarted);
+    assert_eq!(soon(ask(&machine.dial(address).await, b"x")).await, b"x");
+    again.kill().await;
+}
