@@ -107,11 +107,12 @@ impl Dialer {
         let leaf = peer_certificate(&quic).ok_or_else(nameless)?;
         let id = tls::peer_id(&leaf).map_err(|_| nameless())?;
         let link = Arc::new(Link::new(Peer { id, address }, self.limits.frames, Side::Client));
-        let watch = probe::watch(quic.clone(), link.clone(), self.trust.expires(&leaf));
+        let expires = self.trust.expires(&leaf);
+        let watch = probe::watch(quic.clone(), Arc::downgrade(&link), probe::CLIENT_TICK, expires);
         let mut watches = locked(&self.watches);
         // Those whose connection has ended; they return nothing.
         while watches.try_join_next().is_some() {}
-        watches.spawn(watch);
+        link.watched_by(watches.spawn(watch));
         Ok(Connection::new(quic, link))
     }
 

@@ -7,6 +7,53 @@
 //! What is deliberately absent: 0-RTT, session resumption, TLS 1.2, unidirectional streams and
 //! datagrams, trust in public certificate authorities, and any knowledge of what frames mean.
 //!
+//! ```
+//! use std::sync::Arc;
+//! use jackfield_transport::{
+//!     Dialer, Exchange, Identity, Peer, Protocol, Role, Serve, Server, ServerConfig, StateDir,
+//!     TransportLimits,
+//! };
+//! use jackfield_wire::FrameKind;
+//!
+//! struct Greeter;
+//!
+//! impl Serve for Greeter {
+//!     type Session = ();
+//!     fn connected(&self, peer: &Peer) {
+//!         println!("{} has connected", peer.id);
+//!     }
+//!     async fn exchange(&self, _: &Arc<()>, mut exchange: Exchange) {
+//!         if let Ok(Some(name)) = exchange.recv().await {
+//!             let answer = [b"hello, ", &name.payload[..]].concat();
+//!             // A caller that went away needs no answer.
+//!             let _gone = exchange.send_last(&[(FrameKind::Value, &answer)]).await;
+//!         }
+//!     }
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let somewhere = dir.path().join("state");
+//! let state = StateDir::resolve(Some(&somewhere))?;
+//! let config = ServerConfig {
+//!     listen: "127.0.0.1:0".parse()?,
+//!     identity: Identity::local(&state, Role::Host, "greeter")?,
+//!     protocol: Protocol::Call,
+//!     limits: TransportLimits::default(),
+//! };
+//! let server = Server::spawn(config, Arc::new(Greeter))?;
+//!
+//! let me = Identity::local(&state, Role::Client, "me")?;
+//! let dialer = Dialer::new(&me, Protocol::Call, TransportLimits::default())?;
+//! let connection = dialer.dial(server.local_addr(), Role::Host).await?;
+//! let mut exchange = connection.open().await?;
+//! exchange.send_last(&[(FrameKind::Value, b"world")]).await?;
+//! assert_eq!(&exchange.recv().await?.expect("an answer").payload[..], b"hello, world");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! - [`StateDir`]: the private directory of this user.
 //! - [`Identity`], [`PeerId`], [`Role`]: who a process is; the private authority behind it.
 //! - [`TransportLimits`]: every bound and timeout, in one place.

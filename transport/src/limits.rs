@@ -16,8 +16,9 @@ pub struct TransportLimits {
     /// keep-alives. Longer hides dead hosts, shorter kills connections of a loaded machine.
     /// The shorter one of both sides' values holds.
     pub idle_timeout: Duration,
-    /// How often an otherwise silent dialling side says that it lives. Default 2 s; servers never
-    /// send any. Must be well below [`idle_timeout`](Self::idle_timeout).
+    /// How long a side waits in silence before it asks whether the other one lives. Default 2 s:
+    /// a process that died on a machine that lives is noticed soon after. Must be well below
+    /// [`idle_timeout`](Self::idle_timeout).
     pub keep_alive: Duration,
     /// How long a server gives an incoming connection to finish its handshake. Default 5 s.
     pub handshake_timeout: Duration,
@@ -77,7 +78,6 @@ impl TransportLimits {
     pub(crate) fn dialling(&self) -> Arc<TransportConfig> {
         let mut config = self.common();
         config.max_concurrent_bidi_streams(VarInt::from_u32(0));
-        config.keep_alive_interval(Some(self.keep_alive));
         Arc::new(config)
     }
 
@@ -88,6 +88,7 @@ impl TransportLimits {
             .stream_receive_window(VarInt::from_u32(self.stream_window))
             .receive_window(VarInt::from_u32(self.connection_window))
             .send_window(u64::from(self.send_window))
+            .keep_alive_interval(Some(self.keep_alive))
             .max_concurrent_uni_streams(VarInt::from_u32(0))
             .datagram_receive_buffer_size(None)
             .crypto_buffer_size(CRYPTO_BUFFER);

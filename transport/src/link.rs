@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     pin::pin,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     task::{Context, Waker},
@@ -13,6 +13,7 @@ use std::{
 
 use jackfield_wire::FrameLimits;
 use quinn::{ConnectionError, SendStream, Side};
+use tokio::task::AbortHandle;
 
 use crate::{CloseReason, PeerId};
 
@@ -31,6 +32,9 @@ pub(crate) struct Link {
     pub(crate) peer: Peer,
     pub(crate) frames: FrameLimits,
     pub(crate) side: Side,
+    /// The task that watches over a dialled connection; it holds the connection open, so it ends
+    /// with the last user of this link.
+    watch: OnceLock<AbortHandle>,
     /// The server takes no new exchanges and will close.
     draining: AtomicBool,
     /// This side closed because nothing listens at the peer's address.
@@ -48,11 +52,17 @@ impl Link {
             peer,
             frames,
             side,
+            watch: OnceLock::new(),
             draining: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             broken_off: AtomicU32::new(0),
             unacknowledged: Mutex::default(),
         }
+    }
+
+    pub(crate) fn watched_by(&self, task: AbortHandle) {
+        // A link is made and watched in one place, once.
+        let _only_once = self.watch.set(task);
     }
 
     pub(crate) fn drain(&self) {
@@ -102,6 +112,14 @@ impl Link {
 
     fn answers(&self) -> MutexGuard<'_, Vec<SendStream>> {
         self.unacknowledged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if let Some(watch) = self.watch.get() {
+            watch.abort();
+        }
     }
 }
 

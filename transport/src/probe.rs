@@ -9,7 +9,7 @@
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
+    sync::Weak,
     time::{Duration, SystemTime},
 };
 
@@ -42,13 +42,17 @@ async fn ask(address: SocketAddr) -> io::Result<()> {
 }
 
 /// Closes a connection whose peer's process has died, or whose peer's certificate has run out.
-/// Ends with the connection.
+/// Looks `every` so often; ends with the connection.
+///
+/// A healthy or idle connection is never probed, only one on which something was sent and nothing
+/// has come back since the last look: peers acknowledge within 25 ms.
 pub(crate) async fn watch(
     connection: quinn::Connection,
-    link: Arc<Link>,
+    link: Weak<Link>,
+    every: Duration,
     expires: Option<SystemTime>,
 ) {
-    let mut tick = interval(TICK);
+    let mut tick = interval(every);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last = Traffic::of(&connection.stats());
     loop {
@@ -61,8 +65,10 @@ pub(crate) async fn watch(
         }
         let now = Traffic::of(&connection.stats());
         if now.unanswered_since(last) && is_dead(&connection, now).await {
-            tracing::debug!(peer = %link.peer.id, address = %link.peer.address, "peer is gone");
-            link.mark_gone();
+            tracing::debug!(address = %connection.remote_address(), "peer is gone");
+            if let Some(link) = link.upgrade() {
+                link.mark_gone();
+            }
             return connection.close(CloseCode::PeerGone.varint(), &[]);
         }
         last = now;
@@ -71,7 +77,7 @@ pub(crate) async fn watch(
 
 /// Whether the port is closed and the peer has been silent meanwhile.
 async fn is_dead(connection: &quinn::Connection, before: Traffic) -> bool {
-    let refused = timeout(TICK, nobody_listens(connection.remote_address())).await.is_ok();
+    let refused = timeout(ANSWER, nobody_listens(connection.remote_address())).await.is_ok();
     refused && Traffic::of(&connection.stats()).received == before.received
 }
 
@@ -94,7 +100,9 @@ impl Traffic {
 
 /// One byte without QUIC's fixed bit: every QUIC stack drops it unread.
 const NOT_QUIC: [u8; 1] = [0];
-/// How often a connection is looked at. QUIC peers acknowledge within 25 ms, so a tenth of a
-/// second with questions and without any answer is suspicious. A healthy or idle connection is
-/// never probed.
-const TICK: Duration = Duration::from_millis(100);
+/// How long a machine has to say that a port is closed.
+const ANSWER: Duration = Duration::from_millis(100);
+/// A client waits for the answer to a call: it is worth a look ten times a second.
+pub(crate) const CLIENT_TICK: Duration = Duration::from_millis(100);
+/// A server has many connections, and loses only the wait for a keep-alive.
+pub(crate) const SERVER_TICK: Duration = Duration::from_millis(500);

@@ -109,14 +109,14 @@ impl Server {
     /// Cancel safe: the shutdown goes on, another call waits for it.
     pub async fn shutdown(&self, grace: Duration) -> DrainReport {
         self.advance(Phase::Closing(Instant::now() + grace));
-        *self.report.get_or_init(|| self.finished()).await
-    }
-
-    async fn finished(&self) -> DrainReport {
-        let ended = self.main.lock().await.join_next().await;
+        let report = *self.report.get_or_init(|| self.drained()).await;
         self.endpoint.close(CloseCode::ShuttingDown.varint(), &[]);
         self.endpoint.wait_idle().await;
-        match ended {
+        report
+    }
+
+    async fn drained(&self) -> DrainReport {
+        match self.main.lock().await.join_next().await {
             Some(Ok(report)) => report,
             // It ends by return only; a panic in it is a fault that the log shows.
             Some(Err(error)) => {

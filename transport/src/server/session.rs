@@ -18,6 +18,7 @@ use crate::{
     CloseCode, CloseReason, Exchange, Peer, StreamCode, TransportLimits,
     dialer::peer_certificate,
     link::Link,
+    probe,
     tls::{self, Trust},
 };
 
@@ -31,11 +32,13 @@ pub(super) struct Session<S> {
 }
 
 impl<S: Serve> Session<S> {
-    pub(super) async fn run(self, incoming: Incoming) -> DrainReport {
+    pub(super) async fn run(mut self, incoming: Incoming) -> DrainReport {
         let address = incoming.remote_address();
-        let Some(connection) = shake_hands(incoming, &self.limits).await else {
-            return DrainReport::default();
+        let connection = tokio::select! {
+            connection = shake_hands(incoming, &self.limits) => connection,
+            _ = closing(&mut self.phases) => None,
         };
+        let Some(connection) = connection else { return DrainReport::default() };
         drop(self.handshake);
         let leaf = peer_certificate(&connection);
         let Some((leaf, id)) = leaf.and_then(|leaf| tls::peer_id(&leaf).ok().map(|id| (leaf, id)))
@@ -47,10 +50,19 @@ impl<S: Serve> Session<S> {
         let peer = Peer { id, address };
         tracing::debug!(peer = %peer.id, %address, "connected");
         let session = Arc::new(self.serve.connected(&peer));
+        let link = Arc::new(Link::new(peer, self.limits.frames, Side::Server));
+        let mut watch = JoinSet::new();
+        watch.spawn(probe::watch(
+            connection.clone(),
+            Arc::downgrade(&link),
+            probe::SERVER_TICK,
+            None,
+        ));
         let open = Open {
             serve: self.serve,
             session,
-            link: Arc::new(Link::new(peer, self.limits.frames, Side::Server)),
+            link,
+            _watch: watch,
             connection,
             exchanges: JoinSet::new(),
             taken: 0,
@@ -83,6 +95,8 @@ struct Open<S: Serve> {
     serve: Arc<S>,
     session: Arc<S::Session>,
     link: Arc<Link>,
+    /// Notices a peer that died; ends with this.
+    _watch: JoinSet<()>,
     connection: quinn::Connection,
     exchanges: JoinSet<()>,
     /// How many exchanges were handed to the handler; the peer's later ones never were.
@@ -109,7 +123,7 @@ impl<S: Serve> Open<S> {
                 stream = self.connection.accept_bi() => match stream {
                     Ok(stream) if phase == Phase::Serving => self.take(stream),
                     Ok(stream) => refuse(stream),
-                    Err(error) => return self.lost(&error).await,
+                    Err(error) => return self.lost(&error, phases).await,
                 },
                 changed = phases.changed() => if changed.is_err() {
                     return DrainReport::default();
@@ -153,12 +167,24 @@ impl<S: Serve> Open<S> {
         self.connection.close(code.varint(), &CloseReason::parting(self.taken));
     }
 
-    /// The connection is gone; handlers see it and end when they choose.
-    async fn lost(mut self, error: &quinn::ConnectionError) -> DrainReport {
-        let reason = CloseReason::from(error);
+    /// The connection is gone; handlers see it and end when they choose, or with the server.
+    async fn lost(
+        mut self,
+        error: &quinn::ConnectionError,
+        mut phases: watch::Receiver<Phase>,
+    ) -> DrainReport {
+        let reason = self.link.reason(error);
         tracing::debug!(peer = %self.link.peer.id, %reason, "disconnected");
-        while let Some(ended) = self.exchanges.join_next().await {
-            self.ended(ended);
+        let mut end = pin!(async move {
+            if let Some(deadline) = closing(&mut phases).await {
+                sleep_until(deadline).await;
+            }
+        });
+        while !self.exchanges.is_empty() {
+            tokio::select! {
+                Some(ended) = self.exchanges.join_next() => self.ended(ended),
+                () = &mut end => self.exchanges.shutdown().await,
+            }
         }
         DrainReport::default()
     }
@@ -208,6 +234,15 @@ impl<S: Serve> Open<S> {
         };
         // At the end of the grace time what is left is lost, as announced.
         let _timed_out = timeout_at(end, both).await;
+    }
+}
+
+/// Waits for the server to close, and gives the end of its grace time; `None` when it is dropped.
+async fn closing(phases: &mut watch::Receiver<Phase>) -> Option<Instant> {
+    let phase = phases.wait_for(|phase| matches!(phase, Phase::Closing(_))).await.ok()?;
+    match *phase {
+        Phase::Closing(deadline) => Some(deadline),
+        Phase::Serving | Phase::Refusing => None,
     }
 }
 

@@ -1,10 +1,15 @@
 //! Servers that die without a word, as by `kill -9`.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use jackfield_transport::{CloseReason, Server};
+use jackfield_transport::{
+    Cancelled, CloseReason, Dialer, Exchange, Protocol, Role, Server, TransportLimits,
+};
 use jackfield_wire::{Executed, FrameKind};
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::mpsc,
+};
 
 use crate::harness::{Machine, With, ask, echo, soon};
 
@@ -49,6 +54,37 @@ async fn a_killed_server_is_noticed_by_whoever_asks_it_something() {
     let error = soon(exchange.recv()).await.unwrap_err();
     assert_eq!(error.executed(), Executed::Unknown);
     assert_eq!(soon(connection.closed()).await, CloseReason::PeerGone);
+}
+
+#[tokio::test]
+async fn a_killed_client_ends_its_session_long_before_the_idle_timeout() {
+    let machine = Machine::new();
+    let (told, mut seen) = mpsc::unbounded_channel();
+    let handler = With(move |exchange: Exchange| {
+        let told = told.clone();
+        async move { told.send(exchange.cancelled().await).unwrap() }
+    });
+    let mut config = machine.config("127.0.0.1:0");
+    // The default would make this test take two seconds.
+    config.limits.keep_alive = Duration::from_millis(200);
+    let server = Server::spawn(config, Arc::new(handler)).unwrap();
+    let (address, limits) = (server.local_addr(), TransportLimits::default());
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let dialer = Dialer::new(&machine.identity(Role::Client), Protocol::Call, limits).unwrap();
+    let asking = runtime.spawn(async move {
+        let connection = dialer.dial(address, Role::Host).await.unwrap();
+        let mut exchange = connection.open().await.unwrap();
+        exchange.send_last(&[(FrameKind::Value, b"x")]).await.unwrap();
+        (dialer, connection, exchange)
+    });
+    let client = soon(asking).await.unwrap();
+    let dying = move || {
+        drop(runtime);
+        drop(client);
+    };
+    tokio::task::spawn_blocking(dying).await.unwrap();
+    let cancelled = soon(seen.recv()).await.unwrap();
+    assert_eq!(cancelled, Cancelled::ConnectionLost(CloseReason::PeerGone));
 }
 
 #[tokio::test]

@@ -145,6 +145,17 @@ async fn an_exchange_that_outlives_the_grace_time_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_handler_that_ignores_a_lost_connection_does_not_hold_up_the_shutdown() {
+    let machine = Machine::new();
+    let (server, mut started, _go) = slow(&machine);
+    let connection = machine.dial(server.local_addr()).await;
+    let _running = begin(&connection).await;
+    soon(started.recv()).await.unwrap();
+    soon(machine.dialer.shutdown()).await;
+    soon(server.shutdown(Duration::from_millis(100))).await;
+}
+
+#[tokio::test]
 async fn what_was_sent_after_a_server_closed_was_not_executed() {
     let machine = Machine::new();
     let server = machine.serve(With(echo));
@@ -193,6 +204,21 @@ async fn a_dialer_that_shuts_down_tells_its_servers() {
     assert!(connection.is_closed());
     let again = machine.dial(server.local_addr()).await;
     assert!(!again.is_closed());
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_uses_any_more_closes_itself() {
+    let machine = Machine::new();
+    let (told, mut ended) = mpsc::unbounded_channel();
+    let server = machine.serve(Counted(told));
+    let connection = machine.dial(server.local_addr()).await;
+    assert_eq!(soon(ended.recv()).await.unwrap(), "connected");
+    let mut exchange = connection.open().await.unwrap();
+    drop(connection);
+    soon(exchange.send_last(&[(FrameKind::Value, b"still here")])).await.unwrap();
+    assert!(soon(exchange.recv()).await.unwrap().is_some());
+    drop(exchange);
+    assert_eq!(soon(ended.recv()).await.unwrap(), "session dropped");
 }
 
 /// Tells when sessions begin and end.
