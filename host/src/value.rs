@@ -25,3 +25,6 @@ mod write;
 pub(crate) use arguments::ArgumentError;
 pub(crate) use plan::{Answer, CallError, MethodPlan, Prepared};
 pub(crate) use types::TypeNames;
+
+#[cfg(test)]
+mod tests;

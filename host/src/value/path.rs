@@ -73,7 +73,11 @@ impl<'t> Context<'t> {
     pub(super) fn explain(&self, error: &serde_json::Error) -> String {
         match self.fault.take() {
             Some(fault) => fault,
-            None if error.is_data() => format!("at {}: {error}", self.place()),
+            None if error.is_data() => {
+                let text = error.to_string();
+                let what = text.split(" at line ").next().unwrap_or_default();
+                format!("at {}: {what}", self.place())
+            }
             None => format!("at {}: not valid JSON: {error}", self.place()),
         }
     }

@@ -67,6 +67,12 @@ impl MethodPlan {
         &self.signature
     }
 
+    /// Whether `list<u8>` travels whole, by a typed shape.
+    #[cfg(test)]
+    pub(super) fn is_typed(&self) -> bool {
+        self.shape.is_some()
+    }
+
     /// Checks the arguments of a call: a JSON array, a JSON object, or both.
     ///
     /// # Errors

@@ -39,19 +39,12 @@ impl Case {
 impl Signature {
     /// Example arguments by name; options are left out.
     pub fn example(&self) -> Value {
-        let required: Vec<_> = self
-            .params
-            .iter()
-            .filter(|p| !p.ty.is_option())
-            .cloned()
-            .collect();
+        let required: Vec<_> = self.params.iter().filter(|p| !p.ty.is_option()).cloned().collect();
         object(&required)
     }
 }
 
 fn object(fields: &[Field]) -> Value {
-    let pairs = fields
-        .iter()
-        .map(|field| (field.name.clone(), field.ty.example()));
+    let pairs = fields.iter().map(|field| (field.name.clone(), field.ty.example()));
     Value::Object(pairs.collect::<Map<_, _>>())
 }

@@ -3,7 +3,8 @@
 /// The candidate nearest to `name`, when one is near enough to be worth telling.
 ///
 /// Near enough is a Damerau-Levenshtein distance of at most a third of the longer name, rounded
-/// up: more than that suggests names that have nothing to do with what was typed. Case and the
+/// up, and something in common at all: more than that suggests names that have nothing to do with
+/// what was typed. Case and the
 /// difference between `_` and `-` cost nothing: both are common slips with kebab-case names.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > LONGEST {
@@ -13,15 +14,14 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     candidates
         .into_iter()
         .filter(|candidate| candidate.len() <= LONGEST)
-        .map(|candidate| {
-            (
-                strsim::damerau_levenshtein(&name, &fold(candidate)),
-                candidate,
-            )
-        })
-        .filter(|(distance, candidate)| *distance <= name.len().max(candidate.len()).div_ceil(3))
+        .map(|candidate| (strsim::damerau_levenshtein(&name, &fold(candidate)), candidate))
+        .filter(|(distance, candidate)| near(*distance, name.len().max(candidate.len())))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+fn near(distance: usize, longer: usize) -> bool {
+    distance <= longer.div_ceil(3) && distance < longer.max(1)
 }
 
 fn fold(name: &str) -> String {
@@ -47,6 +47,7 @@ mod tests {
     fn a_name_far_from_all_finds_none() {
         assert_eq!(nearest("quux", ["radius", "center"]), None);
         assert_eq!(nearest("x", []), None);
+        assert_eq!(nearest("z", ["x", "y"]), None);
         assert_eq!(nearest(&"a".repeat(100_000), ["a"]), None);
     }
 }

@@ -109,10 +109,9 @@ fn float() -> Value {
 
 fn wide(ty: &Type) -> Value {
     let (pattern, number) = match ty {
-        Type::U64 => (
-            "^(0|[1-9][0-9]*)$",
-            json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX }),
-        ),
+        Type::U64 => {
+            ("^(0|[1-9][0-9]*)$", json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX }))
+        }
         _ => (
             "^(0|-?[1-9][0-9]*)$",
             json!({ "type": "integer", "minimum": i64::MIN, "maximum": i64::MAX }),
@@ -134,11 +133,8 @@ fn tuple(items: &[Type]) -> Value {
 }
 
 fn option(item: &Type) -> Value {
-    let some = if item.is_option() {
-        one_key("some", item.json_schema())
-    } else {
-        item.json_schema()
-    };
+    let some =
+        if item.is_option() { one_key("some", item.json_schema()) } else { item.json_schema() };
     json!({ "anyOf": [{ "type": "null" }, some] })
 }
 
@@ -148,32 +144,21 @@ fn side(ty: Option<&Type>) -> Value {
 }
 
 fn variant(cases: &[Case]) -> Value {
-    let bare: Vec<_> = cases
-        .iter()
-        .filter(|c| c.ty.is_none())
-        .map(|c| &*c.name)
-        .collect();
+    let bare: Vec<_> = cases.iter().filter(|c| c.ty.is_none()).map(|c| &*c.name).collect();
     let mut choices = Vec::new();
     if !bare.is_empty() {
         choices.push(json!({ "enum": bare }));
     }
-    let carrying = cases
-        .iter()
-        .filter_map(|case| Some((&case.name, case.ty.as_ref()?)));
+    let carrying = cases.iter().filter_map(|case| Some((&case.name, case.ty.as_ref()?)));
     choices.extend(carrying.map(|(name, ty)| one_key(name, ty.json_schema())));
     json!({ "oneOf": choices })
 }
 
 fn object(fields: &[Field]) -> Value {
-    let properties: Map<_, _> = fields
-        .iter()
-        .map(|field| (field.name.clone(), field.ty.json_schema()))
-        .collect();
-    let required: Vec<_> = fields
-        .iter()
-        .filter(|field| !field.ty.is_option())
-        .map(|field| &*field.name)
-        .collect();
+    let properties: Map<_, _> =
+        fields.iter().map(|field| (field.name.clone(), field.ty.json_schema())).collect();
+    let required: Vec<_> =
+        fields.iter().filter(|field| !field.ty.is_option()).map(|field| &*field.name).collect();
     json!({
         "type": "object",
         "properties": properties,
@@ -200,15 +185,9 @@ mod tests {
 
     #[test]
     fn options_are_not_required_and_nothing_else_is_allowed() {
-        let field = |name: &str, ty| Field {
-            name: name.into(),
-            ty,
-        };
+        let field = |name: &str, ty| Field { name: name.into(), ty };
         let signature = Signature {
-            params: vec![
-                field("a", Type::U8),
-                field("b", Type::Option(Box::new(Type::Bool))),
-            ],
+            params: vec![field("a", Type::U8), field("b", Type::Option(Box::new(Type::Bool)))],
             result: None,
         };
         assert_eq!(
@@ -228,14 +207,9 @@ mod tests {
 
     #[test]
     fn a_result_is_told_apart_into_value_and_error() {
-        let result = Type::Result {
-            ok: Some(Box::new(Type::Bool)),
-            err: Some(Box::new(Type::Char)),
-        };
-        let signature = Signature {
-            params: vec![],
-            result: Some(result),
-        };
+        let result =
+            Type::Result { ok: Some(Box::new(Type::Bool)), err: Some(Box::new(Type::Char)) };
+        let signature = Signature { params: vec![], result: Some(result) };
         assert_eq!(signature.result_schema().unwrap()["type"], "boolean");
         assert_eq!(signature.error_schema().unwrap()["maxLength"], 1);
     }
@@ -245,14 +219,8 @@ mod tests {
         let ty = Type::Variant {
             name: Some("shape".into()),
             cases: vec![
-                Case {
-                    name: "empty".into(),
-                    ty: None,
-                },
-                Case {
-                    name: "circle".into(),
-                    ty: Some(Type::Bool),
-                },
+                Case { name: "empty".into(), ty: None },
+                Case { name: "circle".into(), ty: Some(Type::Bool) },
             ],
         };
         let schema = ty.json_schema();

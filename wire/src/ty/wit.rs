@@ -50,22 +50,10 @@ impl Type {
             Self::List(item) => write!(f, "list<{item}>"),
             Self::Option(item) => write!(f, "option<{item}>"),
             Self::Tuple(items) => write!(f, "tuple<{}>", join(items)),
-            Self::Result {
-                ok: None,
-                err: None,
-            } => f.write_str("result"),
-            Self::Result {
-                ok: Some(ok),
-                err: None,
-            } => write!(f, "result<{ok}>"),
-            Self::Result {
-                ok: None,
-                err: Some(err),
-            } => write!(f, "result<_, {err}>"),
-            Self::Result {
-                ok: Some(ok),
-                err: Some(err),
-            } => write!(f, "result<{ok}, {err}>"),
+            Self::Result { ok: None, err: None } => f.write_str("result"),
+            Self::Result { ok: Some(ok), err: None } => write!(f, "result<{ok}>"),
+            Self::Result { ok: None, err: Some(err) } => write!(f, "result<_, {err}>"),
+            Self::Result { ok: Some(ok), err: Some(err) } => write!(f, "result<{ok}, {err}>"),
             other => match other.items() {
                 Some((keyword, items)) => write!(f, "{keyword} {{ {} }}", items.join(", ")),
                 None => f.write_str(other.keyword()),
@@ -140,11 +128,7 @@ impl Signature {
     /// needs itself, one below the other; empty when it uses none.
     pub fn definitions(&self) -> String {
         let mut found = Vec::new();
-        let types = self
-            .params
-            .iter()
-            .map(|param| &param.ty)
-            .chain(&self.result);
+        let types = self.params.iter().map(|param| &param.ty).chain(&self.result);
         types.for_each(|ty| collect(ty, &mut found));
         let texts: Vec<_> = found.into_iter().filter_map(Type::definition).collect();
         texts.join("\n")
@@ -245,43 +229,22 @@ mod tests {
     use super::*;
 
     fn point() -> Type {
-        let field = |name: &str| Field {
-            name: name.into(),
-            ty: Type::F64,
-        };
-        Type::Record {
-            name: Some("point".into()),
-            fields: vec![field("x"), field("y")],
-        }
+        let field = |name: &str| Field { name: name.into(), ty: Type::F64 };
+        Type::Record { name: Some("point".into()), fields: vec![field("x"), field("y")] }
     }
 
     fn signature() -> Signature {
         let shape = Type::Variant {
             name: Some("shape".into()),
             cases: vec![
-                Case {
-                    name: "empty".into(),
-                    ty: None,
-                },
-                Case {
-                    name: "dot".into(),
-                    ty: Some(point()),
-                },
+                Case { name: "empty".into(), ty: None },
+                Case { name: "dot".into(), ty: Some(point()) },
             ],
         };
-        let param = |name: &str, ty| Field {
-            name: name.into(),
-            ty,
-        };
+        let param = |name: &str, ty| Field { name: name.into(), ty };
         Signature {
-            params: vec![
-                param("at", point()),
-                param("type", Type::Option(Box::new(shape))),
-            ],
-            result: Some(Type::Result {
-                ok: None,
-                err: Some(Box::new(Type::String)),
-            }),
+            params: vec![param("at", point()), param("type", Type::Option(Box::new(shape)))],
+            result: Some(Type::Result { ok: None, err: Some(Box::new(Type::String)) }),
         }
     }
 
@@ -291,14 +254,7 @@ mod tests {
             signature().to_wit("move"),
             "move: func(at: point, %type: option<shape>) -> result<_, string>"
         );
-        assert_eq!(
-            Signature {
-                params: vec![],
-                result: None
-            }
-            .to_wit("ping"),
-            "ping: func()"
-        );
+        assert_eq!(Signature { params: vec![], result: None }.to_wit("ping"), "ping: func()");
     }
 
     #[test]
@@ -311,23 +267,14 @@ mod tests {
 
     #[test]
     fn a_type_without_a_name_stands_inline() {
-        let flags = Type::Flags {
-            name: None,
-            flags: vec!["read".into(), "use".into()],
-        };
-        assert_eq!(
-            Type::List(Box::new(flags)).to_wit(),
-            "list<flags { read, %use }>"
-        );
+        let flags = Type::Flags { name: None, flags: vec!["read".into(), "use".into()] };
+        assert_eq!(Type::List(Box::new(flags)).to_wit(), "list<flags { read, %use }>");
     }
 
     #[test]
     fn a_long_definition_gets_a_line_per_item() {
         let cases = (0..30).map(|i| format!("case-{i}")).collect();
-        let ty = Type::Enum {
-            name: Some("long".into()),
-            cases,
-        };
+        let ty = Type::Enum { name: Some("long".into()), cases };
         let text = ty.definition().unwrap();
         assert!(text.starts_with("enum long {\n  case-0,\n") && text.ends_with("case-29,\n}"));
     }
