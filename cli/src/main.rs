@@ -1,1 +1,73 @@
-fn main() {}
+//! `jackfield`, the one binary: a table of contents.
+//!
+//! What was typed becomes types in [`args`]; each command is a module; [`terminal`] is the only
+//! door to stdout and stderr; every run ends in one [`exit`] code.
+
+mod args;
+mod call;
+mod check;
+mod complete;
+mod completions;
+mod describe;
+mod dev;
+mod discover;
+mod duration;
+mod exit;
+mod host;
+mod json;
+mod logging;
+mod ls;
+mod problem;
+mod registry;
+mod setup;
+mod signals;
+mod table;
+mod terminal;
+mod view;
+mod words;
+
+use std::process::ExitCode;
+
+use args::{Cli, Command};
+use exit::Exit;
+use problem::Outcome;
+use terminal::Terminal;
+
+fn main() -> ExitCode {
+    complete::answer_shell();
+    let cli = match Cli::read(std::env::args_os().collect()) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let terminal = Terminal::detect(cli.common.color);
+    let exit = match run(cli, terminal) {
+        Ok(()) => Exit::Ok,
+        Err(problem) => {
+            terminal.report(&problem);
+            problem.exit()
+        }
+    };
+    exit.into()
+}
+
+fn run(cli: Cli, terminal: Terminal) -> Outcome {
+    logging::start(&cli, &terminal)?;
+    let common = &cli.common;
+    match cli.command {
+        Command::Dev(args) => dev::run(args, common, terminal),
+        Command::Registry(args) => registry::run(args, common, terminal),
+        Command::Host(args) => host::run(args, common, terminal),
+        Command::Call(args) => call::run(args, common, terminal),
+        Command::Ls(args) => ls::run(args, common, terminal),
+        Command::Describe(args) => describe::run(args, common, terminal),
+        Command::Check(args) => check::run(args, terminal),
+        Command::Completions(args) => completions::run(args, terminal),
+    }
+}
+
+/// Prints what clap has to say: help and version to stdout, anything else to stderr.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Failing to print it changes nothing: the exit code says it too.
+    let _ = error.print();
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}

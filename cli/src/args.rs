@@ -1,0 +1,325 @@
+//! What was typed, as types. No I/O, no meaning: the commands give it that.
+
+mod help;
+pub(crate) mod rest;
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{
+    Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint,
+};
+use clap_complete::ArgValueCompleter;
+use jackfield_wire::Target;
+
+use crate::terminal::ColorChoice;
+use crate::{complete, duration};
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "jackfield",
+    version,
+    about = "Call functions of WebAssembly components over the network",
+    long_about = help::ABOUT,
+    after_help = help::FIRST_STEPS,
+    after_long_help = help::after_long(),
+    arg_required_else_help = true,
+    subcommand_required = true,
+    disable_help_subcommand = true
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Common {
+    /// What to log on stderr: error, warn, info, debug, trace, or a filter such as
+    /// `warn,jackfield_host=debug`. Without it, RUST_LOG, or info for servers and warn otherwise
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+
+    /// Colours
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true
+    )]
+    pub(crate) color: ColorChoice,
+
+    /// Private folder of this user: certificates, compile cache
+    /// [default: $XDG_STATE_HOME/jackfield or ~/.local/state/jackfield]
+    #[arg(long, global = true, value_name = "DIR", env = "JACKFIELD_STATE", hide_env_values = true, value_hint = ValueHint::DirPath)]
+    pub(crate) state: Option<PathBuf>,
+
+    /// Identity set up on purpose: a folder with ca.pem, cert.pem and key.pem. Needed to listen
+    /// on anything but loopback
+    #[arg(long, global = true, value_name = "DIR", env = "JACKFIELD_IDENTITY", hide_env_values = true, value_hint = ValueHint::DirPath)]
+    pub(crate) identity: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a registry and a host together on this machine, reloading plugins as they change
+    #[command(after_help = help::DEV)]
+    Dev(DevArgs),
+    /// Run the registry, where hosts announce themselves and clients find them
+    #[command(after_help = help::REGISTRY)]
+    Registry(RegistryArgs),
+    /// Serve the plugins of a folder
+    #[command(after_help = help::HOST)]
+    Host(HostArgs),
+    /// Call a method
+    #[command(after_help = help::CALL, override_usage = help::CALL_USAGE)]
+    Call(CallArgs),
+    /// List the services
+    #[command(after_help = help::LS)]
+    Ls(LsArgs),
+    /// Show a service's methods: types, documentation, an example call
+    #[command(after_help = help::DESCRIBE)]
+    Describe(DescribeArgs),
+    /// Say what a host would make of a file
+    #[command(after_help = help::CHECK)]
+    Check(CheckArgs),
+    /// Print the shell's completion script
+    #[command(after_help = help::COMPLETIONS)]
+    Completions(CompletionsArgs),
+}
+
+/// Where the registry is.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RegistryAddress {
+    /// A registry; may be given several times, or separated by commas
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        env = "JACKFIELD_REGISTRY",
+        hide_env_values = true,
+        value_delimiter = ',',
+        default_value = DEFAULT_REGISTRY,
+        value_parser = address
+    )]
+    pub(crate) registry: Vec<String>,
+}
+
+/// `dev`
+#[derive(Debug, Args)]
+pub(crate) struct DevArgs {
+    /// The folder with the plugins
+    #[arg(value_name = "DIR", default_value = "plugins", value_hint = ValueHint::DirPath)]
+    pub(crate) folder: PathBuf,
+    /// The registry's port; 0 picks a free one
+    #[arg(short, long, value_name = "PORT", default_value_t = REGISTRY_PORT)]
+    pub(crate) port: u16,
+}
+
+/// `registry`
+#[derive(Debug, Args)]
+pub(crate) struct RegistryArgs {
+    /// The address to listen on
+    #[arg(short, long, value_name = "ADDR", default_value = "127.0.0.1")]
+    pub(crate) listen: IpAddr,
+    /// The port to listen on; 0 picks a free one
+    #[arg(short, long, value_name = "PORT", default_value_t = REGISTRY_PORT)]
+    pub(crate) port: u16,
+    /// Time without a heartbeat after which a host is gone
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
+    pub(crate) ttl: Duration,
+    /// Time between the heartbeats that hosts are asked for
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = duration::parse)]
+    pub(crate) heartbeat: Duration,
+}
+
+/// `host`
+#[derive(Debug, Args)]
+pub(crate) struct HostArgs {
+    /// The folder with the plugins: every *.wasm in it is served
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) folder: PathBuf,
+    /// The address to listen on
+    #[arg(short, long, value_name = "ADDR", default_value = "127.0.0.1")]
+    pub(crate) listen: IpAddr,
+    /// The port to listen on; 0 picks a free one
+    #[arg(short, long, value_name = "PORT", default_value_t = 0)]
+    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) registry: RegistryAddress,
+    /// The host's name, unique in the registry [default: this machine's name and a number]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// The address that clients shall use, where it is not the one listened on
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) advertise: Option<std::net::SocketAddr>,
+}
+
+/// `call`. `words` and `named` come from [`rest::split`], not from clap.
+#[derive(Debug, Args)]
+pub(crate) struct CallArgs {
+    /// What to call: `calc.add`, or `calc.demo:math/calc@0.1.0#add` where the short name is not
+    /// unique
+    #[arg(value_name = "SERVICE.METHOD", add = ArgValueCompleter::new(complete::targets))]
+    pub(crate) target: Target,
+    /// Arguments by position, each read by its parameter's type: text needs no quotes; lists and
+    /// records are JSON or WAVE
+    #[arg(value_name = "WORDS")]
+    pub(crate) words: Vec<String>,
+    /// An argument by name, also for a parameter that is called like an option of this command;
+    /// `--NAME VALUE` is the short form
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = named)]
+    pub(crate) named: Vec<(String, String)>,
+    /// Arguments as JSON: an array by position, an object by name. `@FILE` reads a file, `-`
+    /// reads stdin
+    #[arg(short, long, value_name = "JSON|@FILE|-", allow_hyphen_values = true)]
+    pub(crate) data: Option<String>,
+    #[command(flatten)]
+    pub(crate) registry: RegistryAddress,
+    /// Call this host, without a registry
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
+    pub(crate) direct: Option<String>,
+    /// How long the call may take, with every attempt; finding the service is not counted
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
+    pub(crate) deadline: Duration,
+    /// How to choose among the hosts
+    #[arg(long, value_name = "NAME", default_value = "round-robin")]
+    pub(crate) balance: Balance,
+    /// Tell host, address, generation, time and attempts on stderr
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}
+
+/// How to choose among hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Balance {
+    /// Each in turn, beginning anywhere
+    RoundRobin,
+    /// Any
+    Random,
+}
+
+/// `ls`
+#[derive(Debug, Args)]
+pub(crate) struct LsArgs {
+    /// Only this service
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(complete::services))]
+    pub(crate) service: Option<String>,
+    /// With methods and their signatures
+    #[arg(short, long)]
+    pub(crate) long: bool,
+    /// Also methods that a tool made for its own use
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) registry: RegistryAddress,
+}
+
+/// `describe`
+#[derive(Debug, Args)]
+pub(crate) struct DescribeArgs {
+    /// The service, or one method of it
+    #[arg(value_name = "SERVICE[.METHOD]", add = ArgValueCompleter::new(complete::services_or_targets))]
+    pub(crate) target: String,
+    /// Also methods that a tool made for its own use
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// As JSON, with JSON Schema
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) registry: RegistryAddress,
+    /// Ask this host, without a registry
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
+    pub(crate) direct: Option<String>,
+}
+
+/// `check`
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The component
+    #[arg(value_name = "FILE.wasm", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// Also methods that a tool made for its own use
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// As JSON, with JSON Schema
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `completions`
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: Shell,
+}
+
+/// The shells that there is a script for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+impl Cli {
+    /// Reads the command line.
+    ///
+    /// # Errors
+    /// Clap's: also for `--help` and `--version`, to be printed by [`clap::Error::print`].
+    pub(crate) fn read(typed: Vec<OsString>) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        command.build();
+        let split = rest::split(typed, &command).map_err(|error| error.format(&mut command))?;
+        let matches = command.try_get_matches_from_mut(split.for_clap)?;
+        let mut cli = Self::from_arg_matches(&matches).map_err(|e| e.format(&mut command))?;
+        if let Command::Call(call) = &mut cli.command {
+            call.words = split.words;
+            call.named.extend(split.named);
+        }
+        Ok(cli)
+    }
+}
+
+/// The registry's port.
+pub(crate) const REGISTRY_PORT: u16 = 9999;
+
+/// Where a registry is looked for.
+pub(crate) const DEFAULT_REGISTRY: &str = "127.0.0.1:9999";
+
+/// Text that names a host and a port. The name is looked up when it is used.
+fn address(text: &str) -> Result<String, String> {
+    let port = text.rsplit_once(':').map(|(host, port)| {
+        let bare_ipv6 = host.contains(':') && !host.ends_with(']');
+        (!host.is_empty() && !bare_ipv6)
+            .then(|| port.parse::<u16>().ok())
+            .flatten()
+    });
+    match port {
+        Some(Some(port)) if port > 0 => Ok(text.to_owned()),
+        _ => Err("write ADDR:PORT, as in 127.0.0.1:9999 or [::1]:9999".into()),
+    }
+}
+
+/// `NAME=VALUE`
+fn named(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
+        _ => Err("write NAME=VALUE, as in --param deadline=5".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

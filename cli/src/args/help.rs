@@ -1,0 +1,107 @@
+//! Help texts: what a command is for, by examples that can be pasted.
+
+use crate::exit;
+
+pub(super) const ABOUT: &str = "\
+Call functions of WebAssembly components over the network.
+
+Drop a .wasm component into a folder: its exported functions become methods that clients call by \
+name. Hosts announce what they serve to a registry; clients find them there.";
+
+pub(super) const FIRST_STEPS: &str = "\
+First steps:
+  jackfield dev plugins        serve the folder `plugins`, in one terminal
+  jackfield ls -l              in another: what can be called
+  jackfield call calc.add 1 2  call it
+
+`jackfield COMMAND --help` shows examples; `jackfield --help` also shows the exit codes.";
+
+/// What ends the long help of the whole command.
+pub(super) fn after_long() -> String {
+    format!("{FIRST_STEPS}\n\n{}\n\n{ENVIRONMENT}", exit::help_table())
+}
+
+const ENVIRONMENT: &str = "\
+Environment:
+  JACKFIELD_REGISTRY  as --registry; several are separated by commas
+  JACKFIELD_STATE     as --state
+  JACKFIELD_IDENTITY  as --identity
+  RUST_LOG            as --log
+  NO_COLOR            no colours unless --color always";
+
+pub(super) const DEV: &str = "\
+Everything stays on this machine and ends with Ctrl-C. A file that is added, replaced or removed \
+takes effect at once; one that cannot be loaded never replaces one that works.
+
+Examples:
+  jackfield dev                 serve ./plugins
+  jackfield dev target/plugins  serve another folder
+  jackfield dev -p 0            with any free port for the registry";
+
+pub(super) const REGISTRY: &str = "\
+Prints one line on stdout when it is ready. Ctrl-C or SIGTERM end it; hosts and clients go on with \
+what they know and come back to the next one.
+
+Examples:
+  jackfield registry
+  jackfield registry -p 0                              any free port
+  jackfield registry -l 10.0.0.5 --identity ./identity  for other machines";
+
+pub(super) const HOST: &str = "\
+Prints one line on stdout when it is ready. Files that are added, replaced or removed take effect \
+at once. On Ctrl-C or SIGTERM it leaves the registry, finishes the calls it has, and ends; a second \
+signal ends it at once.
+
+Examples:
+  jackfield host plugins
+  jackfield host plugins --name left --registry 127.0.0.1:9999
+  jackfield host plugins -l 10.0.0.6 -p 4433 --identity ./identity --registry 10.0.0.5:9999";
+
+pub(super) const CALL_USAGE: &str =
+    "jackfield call [OPTIONS] <SERVICE.METHOD> [WORDS]... [--PARAM VALUE]... [-d JSON|@FILE|-]";
+
+pub(super) const CALL: &str = "\
+Any --NAME that is not an option of this command is a parameter of the method. Words first, then \
+names, as in Python; option parameters may be left out. A word may be a negative number; after `--` \
+everything is a word.
+
+The result is JSON on stdout: indented on a terminal, one line otherwise, nothing for a method \
+without result. A method's own error goes to stderr, as JSON, with exit code 5.
+
+Examples:
+  jackfield call calc.add 1 2
+  jackfield call calc.add 1 --b=2 --c -3
+  jackfield call calc.mean '[1, 2, 4]'
+  jackfield call calc.add -d '[1, 2]'
+  jackfield call calc.add -d '{\"a\": 1, \"b\": 2}'
+  jackfield call text.slug -d @arguments.json
+  jackfield call greeter.greet -v --deadline 500ms Ada
+  jackfield call greeter.greet --direct 127.0.0.1:4433 -- --Ada
+  jackfield call queue.pop --param deadline=5";
+
+pub(super) const LS: &str = "\
+Examples:
+  jackfield ls
+  jackfield ls -l calc    methods of one service, with signatures
+  jackfield ls --json     for programs";
+
+pub(super) const DESCRIBE: &str = "\
+Examples:
+  jackfield describe calc
+  jackfield describe calc.add
+  jackfield describe shapes --json";
+
+pub(super) const CHECK: &str = "\
+Needs no host and no registry. Ends with exit code 10 when a host would not load the file.
+
+Examples:
+  jackfield check plugins/calc.wasm
+  jackfield check target/wasm32-wasip2/release/calc.wasm --json";
+
+pub(super) const COMPLETIONS: &str = "\
+Completes commands and options, and the names of services and methods from the registry.
+
+Examples:
+  bash  echo 'source <(jackfield completions bash)' >> ~/.bashrc
+  zsh   echo 'source <(jackfield completions zsh)' >> ~/.zshrc
+  fish  jackfield completions fish > ~/.config/fish/completions/jackfield.fish";

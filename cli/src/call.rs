@@ -1,0 +1,183 @@
+//! `call`: one call, from words to a result.
+
+mod arguments;
+
+use jackfield_client::{Answer, Balance, Client};
+use jackfield_wire::reflect::{MethodInfo, ServiceInfo};
+use jackfield_wire::ty::nearest;
+use jackfield_wire::{ServiceName, Target};
+
+use crate::args::{self, CallArgs, Common};
+use crate::discover::{self, Via};
+use crate::exit::Exit;
+use crate::problem::{Outcome, Problem, enumerate};
+use crate::terminal::{Style, Terminal};
+use crate::{duration, json};
+use arguments::Arguments;
+
+/// Makes a call.
+pub(crate) fn run(args: CallArgs, common: &Common, terminal: Terminal) -> Outcome {
+    let data = match &args.data {
+        Some(data) => Arguments::from_data(&arguments::read_data(data)?)?,
+        None => Arguments::default(),
+    };
+    data.check_beside(&args)?;
+    let via = Via::new(&args.registry, args.direct.as_deref());
+    let answer = discover::with_client(common, via, async |client| {
+        discover::ready(client, via).await?;
+        let typed = typed_arguments(client, &args).await?;
+        send(client, &args, typed.and(data)).await
+    })?;
+    show(&answer, &args, &terminal)
+}
+
+/// Words and names, which need the method's types; without any, nobody is asked for them.
+async fn typed_arguments(client: &Client, args: &CallArgs) -> Outcome<Arguments> {
+    if args.words.is_empty() && args.named.is_empty() {
+        return Ok(Arguments::default());
+    }
+    let info = describe(client, &args.target.service).await?;
+    let method = find(&info, &args.target)?;
+    Arguments::from_typed(args, &method.signature)
+}
+
+/// What a host says of a service.
+pub(crate) async fn describe(client: &Client, service: &ServiceName) -> Outcome<ServiceInfo> {
+    client
+        .describe(service)
+        .await
+        .map_err(|error| discover::call_problem(&error))
+}
+
+/// The method that a target names, short or qualified.
+pub(crate) fn find<'a>(info: &'a ServiceInfo, target: &Target) -> Outcome<&'a MethodInfo> {
+    let Target {
+        service,
+        method: wanted,
+    } = target;
+    let found = info
+        .methods
+        .iter()
+        .find(|m| m.name == *wanted || m.qualified == *wanted);
+    if let Some(method) = found {
+        return Ok(method);
+    }
+    let short = |name: &str| name.rsplit('#').next() == Some(wanted);
+    if let Some(refused) = info
+        .refused
+        .iter()
+        .find(|f| f.name == *wanted || short(&f.name))
+    {
+        let what = format!(
+            "{service} exports {}, which cannot be called: {}",
+            refused.name, refused.reason
+        );
+        return Err(Problem::new(Exit::NotFound, what));
+    }
+    let names: Vec<&str> = info.methods.iter().map(|method| &*method.name).collect();
+    let hint = match nearest(wanted, names.iter().copied()) {
+        Some(near) => format!("; did you mean {service}.{near}?"),
+        None => String::new(),
+    };
+    Err(Problem::new(
+        Exit::NotFound,
+        format!("{service} has no method `{wanted}`{hint}"),
+    )
+    .next(format!("it has {}", enumerate(&names)))
+    .next(format!("see their types: jackfield describe {service}")))
+}
+
+async fn send(client: &Client, args: &CallArgs, arguments: Arguments) -> Outcome<Answer> {
+    let mut request = client
+        .request(&args.target.to_string())
+        .map_err(|error| Problem::usage(error.to_string()))?
+        .deadline(args.deadline)
+        .balance(match args.balance {
+            args::Balance::RoundRobin => Balance::RoundRobin,
+            args::Balance::Random => Balance::Random,
+        });
+    if let Some(positional) = arguments.positional {
+        request = request.positional_json(positional);
+    }
+    if let Some(named) = arguments.named {
+        request = request.named_json(named);
+    }
+    request
+        .send()
+        .await
+        .map_err(|error| discover::call_problem(&error))
+}
+
+fn show(answer: &Answer, args: &CallArgs, terminal: &Terminal) -> Outcome {
+    if args.verbose {
+        terminal.err(terminal.paint_err(Style::Faint, &provenance(answer)))?;
+    }
+    if answer.value.is_some() {
+        let value = answer
+            .json()
+            .map_err(|error| discover::call_problem(&error))?;
+        terminal.out(json::show(value, terminal))?;
+    }
+    Ok(())
+}
+
+/// Who answered, and how it went.
+fn provenance(answer: &Answer) -> String {
+    let mut text = format!("{} at {}", answer.host, answer.address);
+    if let Some(generation) = answer.generation {
+        text.push_str(&format!(", generation {}", generation.short()));
+    }
+    text.push_str(&format!(", {}", duration::show(answer.elapsed)));
+    for (number, attempt) in answer.attempts.iter().enumerate() {
+        text.push_str(&format!("\nattempt {} failed: {attempt}", number + 1));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::testing;
+    use jackfield_wire::reflect::RefusedFunction;
+
+    fn problem(info: &ServiceInfo, target: &str) -> String {
+        let problem = find(info, &target.parse().unwrap()).unwrap_err();
+        assert_eq!(problem.exit(), Exit::NotFound);
+        let (what, next) = problem.text().unwrap();
+        format!("{what} | {}", next.join(" | "))
+    }
+
+    #[test]
+    fn an_unknown_method_is_told_the_nearest_and_all() {
+        let info = testing::service(vec![
+            testing::method("add", &[]),
+            testing::method("sub", &[]),
+        ]);
+        let text = problem(&info, "calc.ad");
+        assert!(
+            text.contains("did you mean calc.add?") && text.contains("it has add, sub"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_function_that_cannot_travel_says_why() {
+        let mut info = testing::service(Vec::new());
+        let refused = RefusedFunction {
+            name: "a:b/c#open".into(),
+            reason: "a resource".into(),
+        };
+        info.refused.push(refused);
+        assert!(problem(&info, "calc.open").contains("cannot be called: a resource"));
+    }
+
+    #[test]
+    fn a_method_is_found_by_either_name() {
+        let mut add = testing::method("add", &[]);
+        add.qualified = "demo:math/calc#add".into();
+        let info = testing::service(vec![add]);
+        for target in ["calc.add", "calc.demo:math/calc#add"] {
+            assert_eq!(find(&info, &target.parse().unwrap()).unwrap().name, "add");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! `dev`: a registry and a host in one process, for one person on one machine.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use jackfield_host::{Host, HostConfig, HostEvent};
+use jackfield_registry::{Registry, RegistryConfig, SpawnError};
+use jackfield_transport::{BindError, Role};
+use jackfield_wire::reflect::ServiceInfo;
+use jackfield_wire::status::printable;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+
+use crate::args::{Common, DevArgs, REGISTRY_PORT, RegistryAddress};
+use crate::problem::{Outcome, Problem, enumerate};
+use crate::signals::{GRACE, Signals};
+use crate::terminal::{Style, Terminal};
+use crate::view::service::Hidden;
+use crate::view::{events, example, service};
+use crate::{discover, host, registry, setup};
+
+/// Runs both.
+pub(crate) fn run(args: DevArgs, common: &Common, terminal: Terminal) -> Outcome {
+    host::check_folder(&args.folder)?;
+    if common.identity.is_some() {
+        tracing::warn!("dev stays on this machine and does not use the identity that was given");
+    }
+    let dev = Dev {
+        args,
+        common,
+        terminal,
+    };
+    setup::server_runtime()?.block_on(dev.serve())
+}
+
+struct Dev<'a> {
+    args: DevArgs,
+    common: &'a Common,
+    terminal: Terminal,
+}
+
+impl Dev<'_> {
+    async fn serve(self) -> Outcome {
+        let mut signals = Signals::listen()?;
+        let registry = self.registry().await?;
+        let host = self.host(registry.local_addr()).await?;
+        let ended = self.watch(&registry, &host, &mut signals).await;
+        host::stop(host, &mut signals, &self.terminal).await?;
+        signals
+            .insist(&self.terminal, registry.shutdown(GRACE))
+            .await;
+        ended
+    }
+
+    async fn registry(&self) -> Outcome<Registry> {
+        let identity = setup::local(&setup::state(self.common)?, Role::Registry, "dev")?;
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, self.args.port));
+        match Registry::spawn(RegistryConfig::new(listen, identity)) {
+            Err(SpawnError::Bind(BindError::InUse(address))) => Err(self.taken(address).await),
+            spawned => spawned.map_err(|error| registry::spawn_problem(&error)),
+        }
+    }
+
+    /// The port is in use: most often by another `jackfield dev` or `jackfield registry`.
+    async fn taken(&self, address: SocketAddr) -> Problem {
+        let problem = setup::bind_problem(&BindError::InUse(address));
+        let registry = RegistryAddress {
+            registry: vec![address.to_string()],
+        };
+        let asked = discover::known(&registry, self.common);
+        let Ok(Ok(instances)) = tokio::time::timeout(PATIENCE, asked).await else {
+            return problem;
+        };
+        let mut services: Vec<&str> = instances.iter().map(|i| i.service.as_str()).collect();
+        services.dedup();
+        let serving = match services.is_empty() {
+            true => String::new(),
+            false => format!(", which knows {}", enumerate(&services)),
+        };
+        let folder = self.args.folder.display();
+        problem
+            .next(format!("it is a Jackfield registry of yours{serving}"))
+            .next(format!("to serve {folder} there: jackfield host {folder}"))
+    }
+
+    async fn host(&self, registry: SocketAddr) -> Outcome<Host> {
+        let state = setup::state(self.common)?;
+        let identity = setup::local(&state, Role::Host, "dev")?;
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let mut config = HostConfig::new(&self.args.folder, listen, identity, state);
+        config.registries = vec![registry.to_string()];
+        Host::spawn(config)
+            .await
+            .map_err(|error| host::spawn_problem(&error))
+    }
+
+    /// Tells what there is, then each change, until a signal comes.
+    async fn watch(&self, registry: &Registry, host: &Host, signals: &mut Signals) -> Outcome {
+        let mut changes = host.events();
+        tokio::select! {
+            () = ready(host, &mut changes) => {}
+            _ = signals.next() => return Ok(()),
+        }
+        // What happened until now is in the welcome.
+        let mut changes = host.events();
+        self.welcome(registry.local_addr(), host)?;
+        loop {
+            tokio::select! {
+                event = changes.recv() => self.tell(event)?,
+                _ = signals.next() => return Ok(()),
+            }
+        }
+    }
+
+    fn tell(&self, event: Result<HostEvent, RecvError>) -> Outcome {
+        match event {
+            Ok(event) => {
+                if let Some(line) = events::line(&event, &self.terminal) {
+                    self.terminal.out(line)?;
+                }
+            }
+            Err(RecvError::Lagged(missed)) => {
+                self.terminal
+                    .out(format!("{missed} changes were too fast to show"))?;
+            }
+            // The host tells nothing any more: it is about to be stopped.
+            Err(RecvError::Closed) => {}
+        }
+        Ok(())
+    }
+
+    fn welcome(&self, registry: SocketAddr, host: &Host) -> Outcome {
+        let folder = self.args.folder.display();
+        let terminal = &self.terminal;
+        terminal.out(format!(
+            "registry listening on {registry}, host on {}",
+            host.local_addr()
+        ))?;
+        let services = host.services();
+        for info in &services {
+            terminal.out("")?;
+            terminal.out(self.outline(info))?;
+        }
+        for rejected in host.rejected() {
+            terminal.out("")?;
+            let word = terminal.paint(Style::Bad, "rejected");
+            terminal.out(format!(
+                "{word}  {}",
+                printable(&rejection(&rejected.file, &rejected.reason))
+            ))?;
+        }
+        terminal.out("")?;
+        if services.is_empty() {
+            terminal.out(format!(
+                "put .wasm components into {folder}: they are served at once"
+            ))?;
+        }
+        if let Some(line) = self.call_line(&services, registry) {
+            terminal.out(format!("in another terminal:  {line}"))?;
+        }
+        let note = format!("watching {folder}; Ctrl-C stops everything");
+        Ok(terminal.out(terminal.paint(Style::Faint, &note))?)
+    }
+
+    /// A service and its signatures.
+    fn outline(&self, info: &ServiceInfo) -> String {
+        let mut lines = vec![service::heading(info, &self.terminal)];
+        let methods = Hidden::Omit.filter(info);
+        lines.extend(methods.map(|method| format!("  {}", printable(&method.wit))));
+        lines.join("\n")
+    }
+
+    /// A call that can be pasted as it is.
+    fn call_line(&self, services: &[ServiceInfo], registry: SocketAddr) -> Option<String> {
+        let (info, method) = services.iter().find_map(|info| {
+            Hidden::Omit
+                .filter(info)
+                .next()
+                .map(|method| (info, method))
+        })?;
+        let mut line = example::call_line(info.service.as_str(), method);
+        if registry.port() != REGISTRY_PORT {
+            line.push_str(&format!(" --registry {registry}"));
+        }
+        if let Some(state) = self.common.state.as_deref().filter(|_| !from_environment()) {
+            line.push_str(&format!(" --state {}", example::quote(&absolute(state))));
+        }
+        Some(printable(&line))
+    }
+}
+
+/// Until every plugin that is there serves or is rejected, and the registry knows.
+async fn ready(host: &Host, changes: &mut Receiver<HostEvent>) {
+    host.settled().await;
+    let registered = async {
+        loop {
+            match changes.recv().await {
+                Ok(HostEvent::Registered { .. }) | Err(RecvError::Closed) => return,
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+            }
+        }
+    };
+    // Registering has its own retries, and says on the log what is wrong.
+    let _ = tokio::time::timeout(PATIENCE, registered).await;
+}
+
+fn rejection(file: &str, reason: &str) -> String {
+    format!("{file}: {reason}")
+}
+
+fn from_environment() -> bool {
+    std::env::var_os("JACKFIELD_STATE").is_some()
+}
+
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path)
+        .unwrap_or_else(|_| path.to_owned())
+        .display()
+        .to_string()
+}
+
+/// For a registry in this very process, or on this machine.
+const PATIENCE: Duration = Duration::from_secs(2);

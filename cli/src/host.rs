@@ -1,0 +1,133 @@
+//! `host`: serves a folder until a signal ends it.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use jackfield_host::{Host, HostConfig, SpawnError};
+use jackfield_transport::{DrainReport, Role};
+
+use crate::args::{Common, HostArgs};
+use crate::exit::Exit;
+use crate::problem::{Outcome, Problem};
+use crate::setup::{self, Setup};
+use crate::signals::{GRACE, Signals};
+use crate::terminal::Terminal;
+
+/// Runs a host.
+pub(crate) fn run(args: HostArgs, common: &Common, terminal: Terminal) -> Outcome {
+    check_folder(&args.folder)?;
+    let name = args
+        .name
+        .clone()
+        .unwrap_or_else(|| setup::host_name(args.port));
+    let setup = setup::setup(common, Role::Host, &name)?;
+    check_name(args.name.as_deref(), &setup)?;
+    let listen = SocketAddr::new(args.listen, args.port);
+    let mut config = HostConfig::new(args.folder, listen, setup.identity, setup.state);
+    config.registries = args.registry.registry;
+    config.advertise = args.advertise;
+    setup::server_runtime()?.block_on(serve(config, terminal))
+}
+
+async fn serve(config: HostConfig, terminal: Terminal) -> Outcome {
+    let mut signals = Signals::listen()?;
+    let name = config.identity.id().name().to_owned();
+    let host = Host::spawn(config)
+        .await
+        .map_err(|error| spawn_problem(&error))?;
+    tokio::select! {
+        () = host.settled() => {
+            terminal.out(format!("host {name} listening on {}", host.local_addr()))?;
+            signals.next().await;
+        }
+        _ = signals.next() => {}
+    }
+    stop(host, &mut signals, &terminal).await
+}
+
+/// Leaves the registry and finishes the calls in flight.
+pub(crate) async fn stop(host: Host, signals: &mut Signals, terminal: &Terminal) -> Outcome {
+    terminal
+        .err("stopping: leaving the registry, finishing calls; a second signal stops it at once")?;
+    let report = signals.insist(terminal, host.shutdown(GRACE)).await;
+    Ok(terminal.err(farewell(&report))?)
+}
+
+fn farewell(report: &DrainReport) -> String {
+    match (report.finished, report.cut_off) {
+        (_, 0) => "stopped: no call was cut off".into(),
+        (finished, cut_off) => {
+            format!("stopped: {finished} calls finished, {cut_off} cut off after {GRACE:?}")
+        }
+    }
+}
+
+/// A folder that a host could serve.
+pub(crate) fn check_folder(folder: &Path) -> Outcome {
+    let shown = folder.display();
+    match fs::read_dir(folder) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Problem::new(
+            Exit::NotFound,
+            format!("there is no folder {shown}"),
+        )
+        .next(format!(
+            "make it, and put .wasm components into it: mkdir {shown}"
+        ))
+        .next("or name the folder where they are")),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(Problem::usage(format!(
+            "{shown} is a file; plugins are served from a folder"
+        ))
+        .next(format!(
+            "to see what a host would make of it: jackfield check {shown}"
+        ))),
+        Err(error) => Err(Problem::new(
+            Exit::Denied,
+            format!("cannot read the folder {shown}: {error}"),
+        )
+        .next("let this user read it, or name another folder")),
+    }
+}
+
+/// A host's name is in its certificate: with one set up on purpose there is nothing to choose.
+fn check_name(typed: Option<&str>, setup: &Setup) -> Outcome {
+    let id = setup.identity.id();
+    match typed {
+        Some(name) if name != id.name() => Err(Problem::usage(format!(
+            "--name {name} contradicts the identity, which is {id}"
+        ))
+        .next("leave --name out, or give the identity of that host")),
+        _ => Ok(()),
+    }
+}
+
+/// A host that did not start.
+pub(crate) fn spawn_problem(error: &SpawnError) -> Problem {
+    match error {
+        SpawnError::Bind(error) => setup::bind_problem(error),
+        SpawnError::Advertise(_) => {
+            Problem::caused(Exit::Usage, error).next("give it by --advertise ADDR:PORT")
+        }
+        SpawnError::Folder { .. } => Problem::caused(Exit::Denied, error),
+        other => Problem::caused(Exit::Internal, other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_that_were_cut_off_are_counted() {
+        let mut report = DrainReport::default();
+        report.finished = 3;
+        assert_eq!(farewell(&report), "stopped: no call was cut off");
+        report.cut_off = 1;
+        assert_eq!(
+            farewell(&report),
+            "stopped: 3 calls finished, 1 cut off after 20s"
+        );
+    }
+}

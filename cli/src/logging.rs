@@ -1,0 +1,68 @@
+//! The log, on stderr: quiet for those who ask, informative for those who serve.
+
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{Cli, Command};
+use crate::problem::{Outcome, Problem};
+use crate::terminal::Terminal;
+
+/// Starts logging, as `--log`, RUST_LOG or the command say.
+pub(crate) fn start(cli: &Cli, terminal: &Terminal) -> Outcome {
+    let filter = filter(cli.common.log.as_deref(), &cli.command)?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal.log_colors())
+        .try_init()
+        .map_err(|error| Problem::internal(format!("cannot start the log: {error}")))
+}
+
+fn filter(typed: Option<&str>, command: &Command) -> Outcome<EnvFilter> {
+    let environment = std::env::var("RUST_LOG")
+        .ok()
+        .filter(|filter| !filter.is_empty());
+    let (text, from) = match (typed, &environment) {
+        (Some(text), _) => (text, "--log"),
+        (None, Some(text)) => (text.as_str(), "RUST_LOG"),
+        (None, None) => (default_filter(command), "the default log filter"),
+    };
+    EnvFilter::builder().parse(text).map_err(|error| {
+        Problem::usage(format!("{from}: {text:?} is no log filter: {error}")).next(
+            "write a level (error, warn, info, debug, trace) or, say, warn,jackfield_host=debug",
+        )
+    })
+}
+
+fn default_filter(command: &Command) -> &'static str {
+    match command {
+        Command::Registry(_) | Command::Host(_) => "info",
+        // `dev` prints what happens itself, in fewer words.
+        _ => "warn",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(line: &str) -> Command {
+        let typed = line.split(' ').map(Into::into).collect();
+        Cli::read(typed).unwrap().command
+    }
+
+    #[test]
+    fn servers_tell_more_than_clients() {
+        assert_eq!(default_filter(&command("jackfield registry")), "info");
+        assert_eq!(default_filter(&command("jackfield ls")), "warn");
+    }
+
+    #[test]
+    fn a_bad_filter_is_told_how_to_write_one() {
+        let problem = filter(Some("a=b=c"), &command("jackfield ls")).unwrap_err();
+        let (what, next) = problem.text().unwrap();
+        assert!(
+            what.starts_with("--log: ") && next[0].contains("debug"),
+            "{what}"
+        );
+    }
+}

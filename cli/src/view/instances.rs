@@ -1,0 +1,207 @@
+//! The list of services: one row for each instance, and their methods on request.
+
+use std::collections::BTreeMap;
+
+use jackfield_wire::registry::{Health, Instance, MethodSummary};
+use jackfield_wire::status::printable;
+
+use crate::table::{Cell, Table};
+use crate::terminal::{Style, Terminal};
+
+/// The table of instances.
+pub(crate) fn table(instances: &[&Instance]) -> Table {
+    let mut table = Table::new([
+        "SERVICE",
+        "VERSION",
+        "HOST",
+        "ADDRESS",
+        "HEALTH",
+        "GENERATION",
+        "METHODS",
+    ]);
+    for instance in instances {
+        let generation = instance.generation.map(|generation| generation.short());
+        table.row([
+            Cell::new(&instance.service, Style::Strong),
+            optional(instance.version.as_deref()),
+            Cell::plain(&instance.host),
+            Cell::plain(&instance.address),
+            health(instance),
+            optional(generation.as_deref()),
+            Cell::plain(instance.methods.len().to_string()),
+        ]);
+    }
+    table
+}
+
+/// The methods of each service, with signatures. Instances of a service that differ in their
+/// methods, as during a roll-out, are shown apart.
+pub(crate) fn methods(instances: &[&Instance], terminal: &Terminal) -> Vec<String> {
+    let mut groups: BTreeMap<&str, Vec<(&[MethodSummary], Vec<&str>)>> = BTreeMap::new();
+    for instance in instances {
+        let group = groups.entry(instance.service.as_str()).or_default();
+        match group
+            .iter_mut()
+            .find(|(methods, _)| *methods == instance.methods)
+        {
+            Some((_, hosts)) => hosts.push(&instance.host),
+            None => group.push((&instance.methods, vec![&instance.host])),
+        }
+    }
+    let mut lines = Vec::new();
+    for (service, group) in groups {
+        let differ = group.len() > 1;
+        for (methods, hosts) in group {
+            let on = if differ {
+                format!(" on {}", hosts.join(", "))
+            } else {
+                String::new()
+            };
+            lines.push(String::new());
+            lines.push(format!(
+                "{}{}",
+                terminal.paint(Style::Strong, service),
+                printable(&on)
+            ));
+            lines.extend(
+                methods
+                    .iter()
+                    .map(|method| format!("  {}", printable(&method.wit))),
+            );
+        }
+    }
+    lines
+}
+
+/// Files that do not serve, and why.
+pub(crate) fn rejections(instances: &[&Instance], terminal: &Terminal) -> Vec<String> {
+    let word = terminal.paint(Style::Bad, "rejected");
+    let lines: Vec<String> = instances
+        .iter()
+        .filter_map(|instance| Some((instance, instance.metadata.get(REJECTED)?)))
+        .map(|(instance, reason)| {
+            let serving = match instance.generation {
+                Some(generation) => format!("; {} goes on serving", generation.short()),
+                None => String::new(),
+            };
+            let Instance { service, host, .. } = instance;
+            let text = printable(&format!("{service} on {host}: {reason}{serving}"));
+            format!("{word}  {}", text.replace('\n', " "))
+        })
+        .collect();
+    if lines.is_empty() {
+        lines
+    } else {
+        [vec![String::new()], lines].concat()
+    }
+}
+
+fn optional(text: Option<&str>) -> Cell {
+    text.map_or_else(|| Cell::new("-", Style::Faint), Cell::plain)
+}
+
+fn health(instance: &Instance) -> Cell {
+    match instance.health {
+        _ if !instance.enabled && instance.metadata.contains_key(REJECTED) => {
+            Cell::new("rejected", Style::Bad)
+        }
+        _ if !instance.enabled => Cell::new("disabled", Style::Bad),
+        _ if !instance.check_healthy => Cell::plain("unchecked"),
+        Health::Healthy => Cell::new(instance.health.name(), Style::Good),
+        Health::Suspect | Health::Draining => Cell::new(instance.health.name(), Style::Doubtful),
+    }
+}
+
+/// The metadata key under which a host tells why a file does not serve.
+const REJECTED: &str = "rejected";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::terminal::ColorChoice;
+    use crate::view::testing::instance;
+
+    fn terminal() -> Terminal {
+        Terminal::detect(ColorChoice::Never)
+    }
+
+    #[test]
+    fn a_row_tells_where_and_how_an_instance_is() {
+        let lines = table(&[&instance("left")]).render(&terminal(), None);
+        assert_eq!(
+            lines[1],
+            "calc     0.1.0    left  127.0.0.1:4433  healthy  abababababab  1"
+        );
+    }
+
+    #[test]
+    fn an_instance_that_may_not_serve_says_so() {
+        let disabled = Instance {
+            enabled: false,
+            ..instance("left")
+        };
+        let suspect = Instance {
+            health: Health::Suspect,
+            version: None,
+            ..instance("right")
+        };
+        let lines = table(&[&disabled, &suspect]).render(&terminal(), None);
+        assert!(lines[1].contains("disabled"), "{lines:?}");
+        assert!(
+            lines[2].contains("suspect") && lines[2].contains(" -  "),
+            "{lines:?}"
+        );
+    }
+
+    #[test]
+    fn equal_methods_are_listed_once_and_different_ones_apart() {
+        let (left, right) = (instance("left"), instance("right"));
+        let lines = methods(&[&left, &right], &terminal());
+        assert_eq!(lines, ["", "calc", "  add: func(a: f64)"]);
+        let changed = Instance {
+            methods: Vec::new(),
+            ..right
+        };
+        let lines = methods(&[&left, &changed], &terminal());
+        assert_eq!(lines[1], "calc on left");
+        assert_eq!(lines[4], "calc on right");
+    }
+
+    #[test]
+    fn a_file_that_does_not_serve_says_why() {
+        let mut never = Instance {
+            enabled: false,
+            generation: None,
+            ..instance("left")
+        };
+        never
+            .metadata
+            .insert(REJECTED.into(), "calc.wasm: truncated".into());
+        let older = Instance {
+            enabled: true,
+            generation: instance("x").generation,
+            ..never.clone()
+        };
+        assert!(table(&[&never]).render(&terminal(), None)[1].contains("  rejected  "));
+        let lines = rejections(&[&never, &older, &instance("right")], &terminal());
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        assert_eq!(lines[1], "rejected  calc on left: calc.wasm: truncated");
+        assert!(
+            lines[2].ends_with("abababababab goes on serving"),
+            "{lines:?}"
+        );
+        assert!(rejections(&[&instance("right")], &terminal()).is_empty());
+    }
+
+    #[test]
+    fn a_hosts_text_cannot_move_the_cursor() {
+        let mut bad = instance("a\u{1b}[2J\nb");
+        bad.methods[0].wit = "x\u{1b}[0m".into();
+        let lines = table(&[&bad]).render(&terminal(), None);
+        assert!(
+            !lines.concat().contains('\u{1b}') && lines.len() == 2,
+            "{lines:?}"
+        );
+        assert!(!methods(&[&bad], &terminal()).concat().contains('\u{1b}'));
+    }
+}
