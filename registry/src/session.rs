@@ -94,7 +94,7 @@ impl Sessions {
     ) -> Result<Reply, Refused> {
         let holder = &session.holder;
         if holder.peer.role() != Role::Host {
-            return Err(Refused::NotAHost { peer: holder.peer.clone(), action });
+            return Err(Refused::NotAHost { peer: holder.peer.to_string(), action });
         }
         Ok(match session.mailbox.ask(holder, ask).await? {
             Done::Registered => Reply::Registered(self.terms),

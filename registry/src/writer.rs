@@ -233,3 +233,155 @@ const MAX_LETTERS: usize = 1024;
 /// A store that failed is not asked again by the registry itself before this, lest a full disk
 /// turn into a busy loop and a log flood. Peers' requests still reach it.
 const STORE_RETRY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::fixture::{TTL, id, instance, peer, rules};
+    use crate::core::{Change, Stored};
+    use jackfield_wire::Status;
+    use jackfield_wire::registry::{Health, ListQuery};
+    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+    use tokio::task::JoinSet;
+
+    /// A store that works while its switch is on, and passes on what it kept.
+    struct Switched {
+        works: watch::Receiver<Mode>,
+        kept: UnboundedSender<Change>,
+    }
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Mode {
+        Works,
+        Fails,
+        Hangs,
+    }
+
+    impl Store for Switched {
+        type Error = &'static str;
+
+        async fn keep(&mut self, change: &Change) -> Result<(), &'static str> {
+            let mode = *self.works.wait_for(|mode| *mode != Mode::Hangs).await.expect("a switch");
+            if mode == Mode::Fails {
+                return Err("disk full");
+            }
+            self.kept.send(change.clone()).expect("the test listens");
+            Ok(())
+        }
+    }
+
+    struct Shell {
+        view: Arc<View>,
+        mailbox: Mailbox,
+        switch: watch::Sender<Mode>,
+        kept: UnboundedReceiver<Change>,
+        _tasks: JoinSet<()>,
+    }
+
+    impl Shell {
+        fn new() -> Self {
+            let core = Core::restore(rules(), Moment::default(), Stored::default());
+            let view = Arc::new(View::new(core, Instant::now()));
+            let (switch, works) = watch::channel(Mode::Works);
+            let (sender, kept) = mpsc::unbounded_channel();
+            let (writer, mailbox) =
+                Writer::new(Arc::clone(&view), Switched { works, kept: sender });
+            let mut tasks = JoinSet::new();
+            tasks.spawn(writer.run());
+            Self { view, mailbox, switch, kept, _tasks: tasks }
+        }
+
+        fn health(&self) -> Option<Health> {
+            let all = ListQuery { all: true, ..ListQuery::default() };
+            let listing = self.view.read(|core, _| core.list(&all));
+            listing.instances.first().map(|instance| instance.health)
+        }
+
+        /// Waits for changes until the only instance is as wanted.
+        async fn until(&self, health: Option<Health>) {
+            let mut changes = self.view.changes();
+            while self.health() != health {
+                changes.changed().await.expect("the view is there");
+            }
+        }
+
+        async fn register(&self, holder: &Arc<Holder>) -> Result<Done, Refused> {
+            self.mailbox.ask(holder, Ask::Register(vec![instance("calc", "a")])).await
+        }
+    }
+
+    fn holder() -> Arc<Holder> {
+        let address = "127.0.0.1:50000".parse().unwrap();
+        Arc::new(Holder { lease: LeaseId(1), peer: peer("a"), address })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_store_does_not_keep_is_refused_and_did_not_happen() {
+        let shell = Shell::new();
+        shell.switch.send_replace(Mode::Fails);
+        let refused = shell.register(&holder()).await.unwrap_err();
+        assert_eq!(refused.status(), Status::Unavailable);
+        assert!(refused.to_string().contains("disk full"), "{refused}");
+        assert_eq!(shell.health(), None);
+        assert_eq!(shell.view.read(|core, _| core.revision().number), 0);
+        shell.switch.send_replace(Mode::Works);
+        assert_eq!(shell.register(&holder()).await, Ok(Done::Registered));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn heartbeats_do_not_reach_the_store() {
+        let shell = Shell::new();
+        shell.register(&holder()).await.unwrap();
+        shell.switch.send_replace(Mode::Fails);
+        let alive = shell.mailbox.ask(&holder(), Ask::Heartbeat(vec![id("calc", "a")])).await;
+        assert_eq!(alive, Ok(Done::Alive(vec![])));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loss_that_the_store_did_not_keep_is_tried_again() {
+        let shell = Shell::new();
+        shell.register(&holder()).await.unwrap();
+        shell.switch.send_replace(Mode::Fails);
+        shell.mailbox.lost(LeaseId(1));
+        // The answer shows that the letter before was read.
+        shell.mailbox.ask(&holder(), Ask::Heartbeat(vec![])).await.unwrap();
+        assert_eq!(shell.health(), Some(Health::Healthy));
+        shell.switch.send_replace(Mode::Works);
+        shell.until(Some(Health::Suspect)).await;
+        shell.until(None).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_expiry_that_the_store_did_not_keep_is_tried_again() {
+        let mut shell = Shell::new();
+        shell.register(&holder()).await.unwrap();
+        shell.switch.send_replace(Mode::Fails);
+        tokio::time::advance(TTL * 2).await;
+        shell.mailbox.ask(&holder(), Ask::Heartbeat(vec![])).await.unwrap();
+        assert_eq!(shell.health(), Some(Health::Healthy));
+        shell.switch.send_replace(Mode::Works);
+        shell.until(None).await;
+        let revisions = [shell.kept.recv().await, shell.kept.recv().await]
+            .map(|change| change.expect("two changes").revision);
+        assert_eq!(revisions, [1, 2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn readers_do_not_wait_for_the_store() {
+        let shell = Shell::new();
+        shell.register(&holder()).await.unwrap();
+        shell.switch.send_replace(Mode::Hangs);
+        let leaving = Ask::Deregister(vec![id("calc", "a")]);
+        let holder = holder();
+        let mut asked = std::pin::pin!(shell.mailbox.ask(&holder, leaving));
+        tokio::select! {
+            biased;
+            done = &mut asked => panic!("acknowledged before it was kept: {done:?}"),
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+        assert_eq!(shell.health(), Some(Health::Healthy));
+        shell.switch.send_replace(Mode::Works);
+        assert_eq!(asked.await, Ok(Done::Deregistered(1)));
+        assert_eq!(shell.health(), Some(Health::Draining));
+    }
+}

@@ -151,7 +151,7 @@ impl Core {
         admission::check(&instance, surroundings)
             .map_err(|flaw| Refused::Flawed { id: id.clone(), flaw })?;
         if instance.host != holder.peer.name() {
-            let (claimed, peer) = (instance.host, holder.peer.clone());
+            let (claimed, peer) = (instance.host, holder.peer.to_string());
             return Err(Refused::ForeignHost { id, claimed, peer });
         }
         if let Some(held) = self.held.get(&id) {
@@ -179,7 +179,7 @@ impl Core {
         }
         self.check_count(holder, share.instances)?;
         if share.bytes > MAX_BYTES_PER_PEER {
-            let (peer, wanted) = (holder.peer.clone(), share.bytes);
+            let (peer, wanted) = (holder.peer.to_string(), share.bytes);
             return Err(Refused::TooLargeOfPeer { peer, wanted, limit: MAX_BYTES_PER_PEER });
         }
         if total > self.rules.max_instances && total > self.held.len() {
@@ -191,7 +191,7 @@ impl Core {
     fn check_count(&self, holder: &Holder, wanted: usize) -> Result<(), Refused> {
         let limit = self.rules.max_instances_per_peer;
         if wanted > limit {
-            return Err(Refused::TooManyOfPeer { peer: holder.peer.clone(), wanted, limit });
+            return Err(Refused::TooManyOfPeer { peer: holder.peer.to_string(), wanted, limit });
         }
         Ok(())
     }
@@ -244,7 +244,7 @@ fn check_owner(holder: &Holder, held: &Held) -> Result<(), Refused> {
     if held.record.owner == holder.peer {
         return Ok(());
     }
-    let (owner, peer) = (held.record.owner.clone(), holder.peer.clone());
+    let (owner, peer) = (held.record.owner.to_string(), holder.peer.to_string());
     Err(Refused::HeldByAnother { id: held.record.instance.id.clone(), owner, peer })
 }
 
@@ -437,7 +437,8 @@ mod tests {
         bench.register("a", many(0, 60));
         bench.register("a", many(10, 64));
         let refused = bench.try_register("a", many(60, 65)).unwrap_err();
-        let expected = Refused::TooManyOfPeer { peer: peer("a"), wanted: 65, limit: 64 };
+        let expected =
+            Refused::TooManyOfPeer { peer: peer("a").to_string(), wanted: 65, limit: 64 };
         assert_eq!(refused, expected);
         bench.deregister("a", &[id("s0", "a")]);
         bench.pass(TTL);

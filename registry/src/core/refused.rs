@@ -1,6 +1,5 @@
 //! Why the registry does not do what it was asked: what is wrong, where, and what to do.
 
-use jackfield_transport::PeerId;
 use jackfield_wire::registry::Refusal;
 use jackfield_wire::status::printable;
 use jackfield_wire::{InstanceId, Status};
@@ -18,13 +17,13 @@ pub(crate) enum Refused {
         "instance {id} says that it is on host {claimed:?}, but this connection's certificate is \
          {peer}: register it under that name"
     )]
-    ForeignHost { id: InstanceId, claimed: String, peer: PeerId },
+    ForeignHost { id: InstanceId, claimed: String, peer: String },
     /// The id belongs to another identity.
     #[error(
         "instance {id} belongs to {owner}, and only that identity may change it, not {peer}: give \
          one of the two hosts another name"
     )]
-    HeldByAnother { id: InstanceId, owner: PeerId, peer: PeerId },
+    HeldByAnother { id: InstanceId, owner: String, peer: String },
     /// One request with two truths about one instance.
     #[error("instance {0} is in the request twice: send each instance once")]
     Doubled(InstanceId),
@@ -33,13 +32,13 @@ pub(crate) enum Refused {
         "{peer} would hold {wanted} instances and one identity may hold {limit}: serve fewer from \
          one host, or run a second host under another name"
     )]
-    TooManyOfPeer { peer: PeerId, wanted: usize, limit: usize },
+    TooManyOfPeer { peer: String, wanted: usize, limit: usize },
     /// The identity's share of memory is used up.
     #[error(
         "the instances of {peer} would take {wanted} bytes and one identity's may take {limit}: \
          shorten methods or metadata, or run a second host under another name"
     )]
-    TooLargeOfPeer { peer: PeerId, wanted: usize, limit: usize },
+    TooLargeOfPeer { peer: String, wanted: usize, limit: usize },
     /// No room for anybody.
     #[error(
         "the registry holds {limit} instances, its limit: deregister some, or start another \
@@ -61,7 +60,7 @@ pub(crate) enum Refused {
         "{peer} may list and watch, but not {action}: only a host can; connect with a host's \
          certificate"
     )]
-    NotAHost { peer: PeerId, action: &'static str },
+    NotAHost { peer: String, action: &'static str },
     /// The store did not keep the change.
     #[error(
         "the registry's store cannot keep the change now ({0}): nothing was changed; try again"
@@ -72,7 +71,7 @@ pub(crate) enum Refused {
     ShuttingDown,
     /// Too many watches.
     #[error("{peer} has {limit} watches open, its limit: close some, or share one among tasks")]
-    TooManyWatches { peer: PeerId, limit: usize },
+    TooManyWatches { peer: String, limit: usize },
     /// Too many watches of all peers.
     #[error(
         "the registry serves {limit} watches, its limit: list instead, or use another registry"

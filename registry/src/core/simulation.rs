@@ -286,7 +286,7 @@ impl World {
             let mut fresh = Client::new(service.as_ref().map(ServiceName::as_str));
             fresh.read(&self.bench);
             assert_eq!(fresh.set, client.set);
-            assert_eq!(client.watch.idle(&self.bench.core, self.bench.now).is_some(), true);
+            assert!(client.watch.idle(&self.bench.core, self.bench.now).is_some());
         }
     }
 }

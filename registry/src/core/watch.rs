@@ -310,6 +310,29 @@ mod tests {
     }
 
     #[test]
+    fn changes_during_a_set_in_parts_follow_it() {
+        let mut bench = Bench::new();
+        for host in 0..40 {
+            let host = format!("h{host:02}");
+            bench.register(&host, vec![fat(&host)]);
+        }
+        let mut watcher = watcher(None, None);
+        let Some(WatchEvent::Snapshot(first)) = watcher.next(&bench.core, bench.now) else {
+            panic!()
+        };
+        assert!(!first.last);
+        bench.deregister("h00", &[id("calc", "h00")]);
+        bench.lose("h00");
+        bench.register("a", vec![instance("calc", "a")]);
+        let events = bench.events(&mut watcher);
+        let [sets @ .., WatchEvent::Delta(delta)] = &events[..] else { panic!("{events:?}") };
+        assert_eq!(sets.iter().map(upserts).sum::<usize>() + first.instances.len(), 40);
+        assert!(sets.iter().all(|set| revision_of(set) == first.revision));
+        assert_eq!(delta.upserted, [instance("calc", "a")]);
+        assert_eq!(delta.removed, [id("calc", "h00")]);
+    }
+
+    #[test]
     fn large_sets_and_large_changes_come_in_parts_that_fit() {
         let mut bench = Bench::new();
         let mut early = watcher(None, None);
@@ -317,13 +340,7 @@ mod tests {
         let base = bench.core.revision();
         for host in 0..40 {
             let host = format!("h{host:02}");
-            let metadata = (0..30).map(|n| (n.to_string(), "x".repeat(100))).collect();
-            let method = jackfield_wire::registry::MethodSummary {
-                name: "m".into(),
-                wit: "x".repeat(10 << 10),
-            };
-            let methods = vec![method; 3];
-            bench.register(&host, vec![Instance { metadata, methods, ..instance("calc", &host) }]);
+            bench.register(&host, vec![fat(&host)]);
         }
         for mut watcher in [early, watcher(None, None), watcher(Some("calc"), Some(base))] {
             let events = bench.events(&mut watcher);
@@ -333,6 +350,12 @@ mod tests {
             assert_eq!(count, 40);
             assert_eq!(events.last().map(revision_of), Some(bench.core.revision()));
         }
+    }
+
+    fn fat(host: &str) -> Instance {
+        let wit = "x".repeat(10 << 10);
+        let method = jackfield_wire::registry::MethodSummary { name: "m".into(), wit };
+        Instance { methods: vec![method; 3], ..instance("calc", host) }
     }
 
     fn upserts(event: &WatchEvent) -> usize {

@@ -46,7 +46,10 @@ impl Watches {
         }
         let of_peer = open.by_peer.get(peer).copied().unwrap_or_default();
         if of_peer >= self.max_per_peer {
-            return Err(Refused::TooManyWatches { peer: peer.clone(), limit: self.max_per_peer });
+            return Err(Refused::TooManyWatches {
+                peer: peer.to_string(),
+                limit: self.max_per_peer,
+            });
         }
         open.total += 1;
         open.by_peer.insert(peer.clone(), of_peer + 1);

@@ -34,7 +34,7 @@ impl World {
     /// With a TTL that tests can see the end of; it is watched, never slept through.
     pub(crate) fn impatient() -> Self {
         Self::with(|config| {
-            config.ttl = Duration::from_millis(400);
+            config.ttl = Duration::from_secs(1);
             config.heartbeat = Duration::from_millis(100);
         })
     }
@@ -135,8 +135,13 @@ impl Caller {
         let mut exchange = self.open().await;
         let request = to_cbor(&Request::Watch(query));
         soon(exchange.send_last(&[(FrameKind::Message, &request)])).await.unwrap();
-        let mut watching =
-            Watching { exchange, set: BTreeMap::new(), revision: None, caller: self };
+        let mut watching = Watching {
+            exchange,
+            set: BTreeMap::new(),
+            revision: None,
+            authoritative: false,
+            caller: self,
+        };
         watching.next().await;
         watching
     }
@@ -151,6 +156,7 @@ pub(crate) struct Watching {
     exchange: Exchange,
     pub(crate) set: BTreeMap<InstanceId, Instance>,
     pub(crate) revision: Option<Revision>,
+    pub(crate) authoritative: bool,
     pub(crate) caller: Caller,
 }
 
@@ -192,8 +198,12 @@ impl Watching {
 
     fn apply(&mut self, event: &WatchEvent) {
         let (revision, upserted) = match event {
-            WatchEvent::Snapshot(part) => (part.revision, &part.instances),
+            WatchEvent::Snapshot(part) => {
+                self.authoritative = part.authoritative;
+                (part.revision, &part.instances)
+            }
             WatchEvent::Delta(delta) => {
+                self.authoritative = delta.authoritative;
                 delta.removed.iter().for_each(|id| drop(self.set.remove(id)));
                 (delta.revision, &delta.upserted)
             }
