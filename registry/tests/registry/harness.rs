@@ -27,8 +27,9 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// With a TTL that no test lives to see.
     pub(crate) fn new() -> Self {
-        Self::with(|_| {})
+        Self::with(|config| config.ttl = Duration::from_secs(3600))
     }
 
     /// With a TTL that tests can see the end of; it is watched, never slept through.

@@ -10,6 +10,13 @@ use jackfield_wire::registry::Instance;
 use crate::harness::{World, instance};
 
 #[tokio::test]
+async fn hosts_are_told_the_default_terms() {
+    let world = World::with(|_| {});
+    let terms = world.host("left").await.register(vec![instance("calc", "left")]).await;
+    assert_eq!((terms.ttl_ms, terms.heartbeat_ms), (10_000, 3_000));
+}
+
+#[tokio::test]
 async fn it_serves_ipv6() {
     let world = World::with(|config| config.listen = (Ipv6Addr::LOCALHOST, 0).into());
     assert!(world.address.is_ipv6());
