@@ -201,8 +201,10 @@ impl fmt::Debug for Client {
 pub(crate) struct Pickers(
     /// Held to look up or add one, never across an await. Grows with the services that are called
     /// and known: unknown ones never get here.
-    Mutex<HashMap<ServiceName, Vec<(Balance, Arc<dyn Picker>)>>>,
+    Mutex<HashMap<ServiceName, Kinds>>,
 );
+
+type Kinds = Vec<(Balance, Arc<dyn Picker>)>;
 
 impl Pickers {
     pub(crate) fn of(

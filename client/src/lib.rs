@@ -22,8 +22,11 @@
 //!
 //! # Values
 //!
-//! Arguments and results are serde types. Those that JSON lacks travel as the JSON mapping has
-//! them.
+//! Arguments and results are serde types, by the JSON mapping: a record is a struct, a variant an
+//! enum (`#[serde(rename_all = "kebab-case")]` gives WIT's names), `result` a `Result`, `option` an
+//! `Option`. `NaN` and infinities, 64-bit integers of any size and nested options arrive as they
+//! were. A `list<u8>` travels fastest as serde's bytes (`serde_bytes`); a `Vec<u8>` is written as an
+//! array of numbers, and read from either form.
 //!
 //! What is deliberately absent: a round trip to the registry on the way of a call, a cache of
 //! results, a global client.

@@ -45,7 +45,7 @@ pub(crate) enum Change {
 /// An event that cannot be right. The watch starts anew, without resuming.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ViewError {
-    #[error("a delta came before any set")]
+    #[error("a change came before any set")]
     NoBase,
     #[error("the watch stood at {base:?} and the event says {event:?}: something is missing")]
     Gap { base: Revision, event: Revision },
@@ -98,8 +98,8 @@ impl View {
         match event {
             WatchEvent::Snapshot(part) => self.apply_part(part),
             WatchEvent::Delta(delta) => self.apply_delta(delta),
-            WatchEvent::Idle(event) => match self.base {
-                Some(base) if base != event => Err(ViewError::Gap { base, event }),
+            WatchEvent::Idle(event) => match self.base.ok_or(ViewError::NoBase)? {
+                base if base != event => Err(ViewError::Gap { base, event }),
                 _ => Ok(Change::Nothing),
             },
         }

@@ -1,0 +1,101 @@
+//! How calls share connections.
+
+use jackfield_client::{CallError, Client};
+use jackfield_wire::{Executed, Status};
+
+use crate::harness::{Authority, reaches};
+
+async fn who(client: &Client) -> Result<String, CallError> {
+    client.call("calc.who", ()).await
+}
+
+#[tokio::test]
+async fn a_thousand_calls_share_one_connection() {
+    let authority = Authority::new();
+    let host = authority.host("one").await;
+    let client = authority.direct(&host).await;
+    for _ in 0..1000 {
+        assert_eq!(who(&client).await.unwrap(), "one");
+    }
+    assert_eq!((host.calls(), host.connections()), (1000, 1));
+}
+
+#[tokio::test]
+async fn calls_that_begin_together_dial_once() {
+    let authority = Authority::new();
+    let host = authority.host("one").await;
+    let client = authority.direct(&host).await;
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..64 {
+        let client = client.clone();
+        calls.spawn(async move { who(&client).await });
+    }
+    assert!(calls.join_all().await.into_iter().all(|answer| answer.unwrap() == "one"));
+    assert_eq!((host.calls(), host.connections()), (64, 1));
+}
+
+#[tokio::test]
+async fn sixteen_clients_are_served_while_the_call_of_another_sleeps() {
+    let authority = Authority::new();
+    let host = authority.host("one").await;
+    let sleeper = authority.direct(&host).await;
+    let mut sleeping = tokio::task::JoinSet::new();
+    sleeping.spawn(async move { sleeper.call::<_, String>("calc.hold", ()).await });
+    reaches(&host.desk.held, 1).await;
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let client = authority.direct(&host).await;
+        clients.spawn(async move {
+            for _ in 0..20 {
+                who(&client).await.unwrap();
+            }
+        });
+    }
+    clients.join_all().await;
+    assert_eq!((host.calls(), host.connections()), (1 + 16 * 20, 17));
+    host.desk.release.add_permits(1);
+    assert_eq!(sleeping.join_next().await.unwrap().unwrap().unwrap(), "released");
+}
+
+#[tokio::test]
+async fn a_host_that_comes_back_is_connected_to_again() {
+    let authority = Authority::new();
+    let host = authority.host("one").await;
+    let (client, address) = (authority.direct(&host).await, host.address());
+    who(&client).await.unwrap();
+    host.kill().await;
+    let again = authority.host_on("one", address, Default::default()).await;
+    assert_eq!(who(&client).await.unwrap(), "one");
+    assert_eq!(again.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_port_that_nobody_has_is_an_error_that_says_so() {
+    let authority = Authority::new();
+    let host = authority.host("one").await;
+    let (client, address) = (authority.direct(&host).await, host.address());
+    host.kill().await;
+    let error = who(&client).await.unwrap_err();
+    assert_eq!((error.status(), error.executed()), (Status::Unavailable, Executed::No));
+    assert_eq!(error.attempts().len(), 3);
+    assert!(error.to_string().contains(&address.to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn hosts_are_reached_over_ipv6() {
+    let authority = Authority::new();
+    let host = authority.host_on("six", "[::1]:0".parse().unwrap(), Default::default()).await;
+    let client = authority.direct(&host).await;
+    assert_eq!(who(&client).await.unwrap(), "six");
+}
+
+#[tokio::test]
+async fn a_closed_client_says_so_and_ends_its_connections() {
+    let authority = Authority::new();
+    let host = authority.host("one").await;
+    let client = authority.direct(&host).await;
+    who(&client).await.unwrap();
+    client.close().await;
+    let error = who(&client).await.unwrap_err();
+    assert!(error.to_string().contains("the client is closed"), "{error}");
+}

@@ -1,0 +1,14 @@
+//! The client's behaviour, through its public API and over real QUIC on loopback.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod calls;
+mod connections;
+mod deadlines;
+mod discovery;
+mod fleet;
+mod harness;
+mod identities;
+mod outage;
+mod registry;
+mod retries;

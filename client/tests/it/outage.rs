@@ -1,0 +1,110 @@
+//! Registries that are away, come back, or know too little.
+
+use std::time::Duration;
+
+use jackfield_client::{CallError, NoInstance, Origin};
+use jackfield_wire::Status;
+use serde_json::Value;
+
+use crate::fleet::Fleet;
+use crate::harness::{Authority, PATIENCE};
+use crate::registry::{FakeRegistry, eventually, hosts, instance};
+
+const SOON: Duration = Duration::from_millis(700);
+
+#[tokio::test]
+async fn an_outage_of_the_registry_keeps_the_last_good_set() {
+    let fleet = Fleet::of(&["a", "b"]).await;
+    fleet.registry.stop().await;
+    for _ in 0..4 {
+        fleet.client.call::<_, String>("calc.who", ()).await.unwrap();
+    }
+    let lost = async {
+        while fleet.client.registry_link().unwrap().connected.is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, lost).await.unwrap();
+    assert_eq!(hosts(&fleet.client.snapshot(), "calc"), ["a", "b"]);
+    fleet.client.call::<_, String>("calc.who", ()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_restarted_registry_that_knows_nobody_yet_removes_nobody() {
+    let mut fleet = Fleet::of(&["a", "b"]).await;
+    let address = fleet.registry.address();
+    fleet.registry.stop().await;
+    fleet.registry = FakeRegistry::start_at(&fleet.authority, 2, address).await;
+    fleet.registry.whole(&[], false);
+    eventually(&fleet.client, |known| known.origin() == Origin::Gathering).await;
+    assert_eq!(hosts(&fleet.client.snapshot(), "calc"), ["a", "b"]);
+    fleet.registry.change(&fleet.instances[1..], &[]);
+    eventually(&fleet.client, |known| hosts(known, "calc") == ["b"]).await;
+}
+
+#[tokio::test]
+async fn without_a_registry_a_call_names_it_and_what_to_start() {
+    let authority = Authority::new();
+    let registry = FakeRegistry::start(&authority, 1).await;
+    let address = registry.address();
+    registry.stop().await;
+    let builder = authority.builder().registry(address.to_string()).deadline(SOON);
+    let client = builder.connect_timeout(Duration::from_millis(100)).build().await.unwrap();
+    let error = client.call::<_, Value>("calc.who", ()).await.unwrap_err();
+    let CallError::NoAvailableInstance(none) = &error else { panic!("{error}") };
+    assert!(matches!(none.reason, NoInstance::NoRegistry(_)));
+    let text = error.to_string();
+    assert!(text.contains(&address.to_string()) && text.contains("jackfield registry"), "{text}");
+    assert_eq!(error.status(), Status::Unavailable);
+    assert!(client.wait_ready(Duration::ZERO).await.is_err());
+}
+
+#[tokio::test]
+async fn a_registry_that_starts_later_is_found() {
+    let authority = Authority::new();
+    let host = authority.host("a").await;
+    let registry = FakeRegistry::start(&authority, 1).await;
+    let address = registry.address();
+    registry.stop().await;
+    let builder = authority.builder().registry(address.to_string()).deadline(PATIENCE);
+    let client = builder.connect_timeout(Duration::from_millis(200)).build().await.unwrap();
+    client.wait_ready(Duration::from_millis(50)).await.unwrap_err();
+    let mut registry = FakeRegistry::start_at(&authority, 1, address).await;
+    registry.whole(&[instance("calc", "a", &host)], true);
+    assert_eq!(client.call::<_, String>("calc.who", ()).await.unwrap(), "a");
+}
+
+#[tokio::test]
+async fn when_one_registry_is_away_the_next_is_asked() {
+    let authority = Authority::new();
+    let host = authority.host("a").await;
+    let (first, mut second) =
+        (FakeRegistry::start(&authority, 1).await, FakeRegistry::start(&authority, 2).await);
+    second.whole(&[instance("calc", "a", &host)], true);
+    let places = [first.address().to_string(), second.address().to_string()];
+    first.stop().await;
+    let builder = authority.builder().registry(&places[0]).registry(&places[1]);
+    let client = builder.connect_timeout(Duration::from_millis(300)).build().await.unwrap();
+    assert_eq!(client.call::<_, String>("calc.who", ()).await.unwrap(), "a");
+    let link = client.registry_link().unwrap();
+    assert_eq!(link.connected.as_deref(), Some(places[1].as_str()));
+    assert_eq!(link.failures[0].registry, places[0]);
+}
+
+#[tokio::test]
+async fn a_client_that_starts_without_a_registry_goes_by_the_set_on_disk() {
+    let authority = Authority::new();
+    let host = authority.host("a").await;
+    let file = authority.path().join("set.json");
+    let mut registry = FakeRegistry::start(&authority, 1).await;
+    registry.whole(&[instance("calc", "a", &host)], true);
+    let builder = authority.builder().registry(registry.address().to_string());
+    let builder = builder.last_good_file(&file).connect_timeout(Duration::from_millis(300));
+    let client = builder.clone().build().await.unwrap();
+    client.call::<_, String>("calc.who", ()).await.unwrap();
+    client.close().await;
+    registry.stop().await;
+    let client = builder.build().await.unwrap();
+    assert_eq!(client.call::<_, String>("calc.who", ()).await.unwrap(), "a");
+    assert_eq!(client.snapshot().origin(), Origin::Disk);
+}

@@ -1,0 +1,152 @@
+//! What is repeated, where, and what never is.
+
+use std::time::Duration;
+
+use jackfield_client::{CallError, Client, RetryPolicy};
+use jackfield_wire::{Executed, Status};
+use serde_json::Value;
+
+use crate::fleet::Fleet;
+use crate::harness::{Authority, Host};
+
+fn says(host: &Host, answers: &[(Status, Executed)]) {
+    let script = answers.iter().rev().map(|&(status, executed)| (status, executed, Some(1)));
+    host.desk.script.lock().unwrap().extend(script);
+}
+
+async fn scripted(client: &Client) -> Result<String, CallError> {
+    client.call("calc.scripted", ()).await
+}
+
+const UNAVAILABLE: (Status, Executed) = (Status::Unavailable, Executed::No);
+
+#[tokio::test]
+async fn a_call_that_was_not_executed_is_tried_elsewhere() {
+    let fleet = Fleet::of(&["a", "b"]).await;
+    says(&fleet.hosts[0], &[UNAVAILABLE; 9]);
+    for _ in 0..4 {
+        assert_eq!(scripted(&fleet.client).await.unwrap(), "b");
+    }
+    assert!(fleet.hosts[0].calls() >= 1);
+}
+
+#[tokio::test]
+async fn a_call_that_may_have_run_is_not_repeated() {
+    for executed in [Executed::Unknown, Executed::Yes] {
+        let fleet = Fleet::of(&["a", "b"]).await;
+        for host in &fleet.hosts {
+            says(host, &[(Status::Internal, executed)]);
+        }
+        let error = scripted(&fleet.client).await.unwrap_err();
+        assert!(matches!(error, CallError::ServiceError(_)), "{error}");
+        assert_eq!((error.executed(), fleet.calls()), (executed, 1));
+    }
+}
+
+#[tokio::test]
+async fn an_idempotent_call_is_repeated_when_nobody_knows_whether_it_ran() {
+    let fleet = Fleet::of(&["a", "b"]).await;
+    says(&fleet.hosts[0], &[(Status::Internal, Executed::Unknown)]);
+    says(&fleet.hosts[1], &[(Status::Internal, Executed::Unknown)]);
+    let request = fleet.client.request("calc.scripted").unwrap().idempotent();
+    let answer = request.send().await.unwrap();
+    assert_eq!((answer.attempts.len(), fleet.calls()), (2, 3));
+}
+
+#[tokio::test]
+async fn after_three_attempts_the_error_tells_all_of_them() {
+    let authority = Authority::new();
+    let host = authority.host("one").await;
+    says(&host, &[UNAVAILABLE; 9]);
+    let client = authority.direct(&host).await;
+    let error = scripted(&client).await.unwrap_err();
+    let CallError::MaxRetriesExceeded(all) = &error else { panic!("{error}") };
+    assert_eq!((all.attempts.len(), all.executed, host.calls()), (3, Executed::No, 3));
+    assert_eq!(error.status(), Status::Unavailable);
+    assert!(error.to_string().contains("attempt 3"), "{error}");
+}
+
+#[tokio::test]
+async fn a_policy_of_one_attempt_never_repeats() {
+    let authority = Authority::new();
+    let host = authority.host("one").await;
+    says(&host, &[UNAVAILABLE]);
+    let client = authority.direct(&host).await;
+    let mut once = RetryPolicy::default();
+    once.max_attempts = 1;
+    let request = client.request("calc.scripted").unwrap().retry(once);
+    let error = request.send().await.unwrap_err();
+    assert!(matches!(error, CallError::ServiceError(_)), "{error}");
+    assert_eq!(host.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_wish_to_wait_longer_than_the_deadline_ends_the_call_at_once() {
+    let authority = Authority::new();
+    let host = authority.host("one").await;
+    let wish = (Status::ResourceExhausted, Executed::No, Some(3_600_000));
+    host.desk.script.lock().unwrap().push(wish);
+    let client = authority.direct(&host).await;
+    let error = scripted(&client).await.unwrap_err();
+    assert_eq!((error.status(), host.calls()), (Status::ResourceExhausted, 1));
+}
+
+#[tokio::test]
+async fn an_unknown_method_is_asked_for_once() {
+    let fleet = Fleet::of(&["a", "b"]).await;
+    let error = fleet.client.call::<_, Value>("calc.missing", ()).await.unwrap_err();
+    assert!(matches!(error, CallError::ServiceError(_)), "{error}");
+    assert_eq!((error.status(), fleet.calls()), (Status::NotFound, 1));
+}
+
+const WITHDRAWN: (Status, Executed) = (Status::NotFound, Executed::No);
+
+#[tokio::test]
+async fn a_service_that_one_host_just_withdrew_is_found_on_another() {
+    let fleet = Fleet::of(&["a", "b"]).await.relisted(&["scripted"]).await;
+    says(&fleet.hosts[0], &[WITHDRAWN; 9]);
+    for _ in 0..4 {
+        assert_eq!(scripted(&fleet.client).await.unwrap(), "b");
+    }
+    says(&fleet.hosts[1], &[WITHDRAWN; 9]);
+    let error = scripted(&fleet.client).await.unwrap_err();
+    assert!(matches!(error, CallError::ServiceError(_)), "{error}");
+    assert_eq!((error.status(), error.attempts().len()), (Status::NotFound, 2));
+}
+
+#[tokio::test]
+async fn a_draining_host_hands_its_calls_to_another() {
+    let fleet = Fleet::of(&["a", "b"]).await;
+    for _ in 0..2 {
+        fleet.who().await;
+    }
+    fleet.hosts[0].server.stop_accepting();
+    for _ in 0..6 {
+        assert_eq!(fleet.who().await, "b");
+    }
+}
+
+#[tokio::test]
+async fn one_of_two_hosts_is_killed_and_calls_go_on() {
+    let mut fleet = Fleet::of(&["a", "b"]).await;
+    for _ in 0..2 {
+        fleet.who().await;
+    }
+    fleet.hosts.remove(0).kill().await;
+    for _ in 0..10 {
+        assert_eq!(fleet.who().await, "b");
+    }
+}
+
+#[tokio::test]
+async fn a_dead_address_is_avoided_after_it_was_found_dead() {
+    let mut fleet =
+        Fleet::with(&["a", "b"], |b| b.connect_timeout(Duration::from_millis(200))).await;
+    fleet.hosts.remove(0).kill().await;
+    let mut retried = 0;
+    for _ in 0..4 {
+        let answer = fleet.client.request("calc.who").unwrap().send().await.unwrap();
+        retried += answer.attempts.len();
+    }
+    assert!(retried <= 2, "{retried} of 4 calls went to the dead address");
+}
