@@ -16,7 +16,6 @@ use crate::error::{
     RequestTimeout, ServiceError, TransportError,
 };
 use crate::picker::Draw;
-use crate::pool::Pool;
 use crate::retry::{Decision, Standing};
 use crate::snapshot::{Endpoint, Origin, Snapshot};
 use crate::spec::{Route, Spec};
@@ -49,7 +48,7 @@ pub(crate) async fn run(inner: &Inner, spec: &Spec) -> Result<Answer, CallError>
 /// What this call and the client have learned about endpoints.
 struct Past<'a> {
     history: &'a [Attempt],
-    pool: &'a Pool,
+    down: Vec<SocketAddr>,
 }
 
 impl Experience for Past<'_> {
@@ -58,7 +57,7 @@ impl Experience for Past<'_> {
     }
 
     fn down(&self, address: SocketAddr) -> bool {
-        self.pool.is_down(address)
+        self.down.contains(&address)
     }
 }
 
@@ -96,7 +95,7 @@ async fn choose(
 
 fn destination(inner: &Inner, spec: &Spec, history: &[Attempt]) -> Option<Destination> {
     let anyone = |address| Destination { address, host: None, listed: false };
-    let past = Past { history, pool: &inner.pool };
+    let past = Past { history, down: inner.pool.down() };
     let shared = match (&spec.route, &inner.source) {
         (Route::At(address), _) => return Some(anyone(*address)),
         (_, Source::Direct(direct)) => {
@@ -118,6 +117,18 @@ fn destination(inner: &Inner, spec: &Spec, history: &[Attempt]) -> Option<Destin
         host: Some(picked.instance.host.clone()),
         listed: lists(picked, &spec.target.method),
     })
+}
+
+/// Whether somebody is left who was not tried.
+fn is_another_left(inner: &Inner, spec: &Spec, history: &[Attempt]) -> bool {
+    let untried = |address| history.iter().all(|attempt| attempt.address != address);
+    match (&spec.route, &inner.source) {
+        (Route::At(_), _) => false,
+        (_, Source::Direct(direct)) => direct.addresses().into_iter().any(untried),
+        (_, Source::Registry(shared)) => endpoints(&shared.snapshot(), spec)
+            .into_iter()
+            .any(|endpoint| endpoint.instance.enabled && untried(endpoint.address)),
+    }
 }
 
 /// Who may answer. What every host answers itself may be asked of any, each once.
@@ -163,8 +174,7 @@ fn decide(
     deadline: &Deadline,
     history: &[Attempt],
 ) -> Decision {
-    let another = destination(inner, spec, history)
-        .is_some_and(|next| history.iter().all(|attempt| attempt.address != next.address));
+    let another = is_another_left(inner, spec, history);
     let standing = Standing {
         made: u32::try_from(history.len()).unwrap_or(u32::MAX),
         idempotent: spec.idempotent,

@@ -159,7 +159,9 @@ impl Client {
         }
     }
 
-    /// Ends tasks and closes connections, for every clone; calls that still run fail.
+    /// Ends tasks and closes connections, for every clone; calls that still run fail. Returns when
+    /// the other sides know, which takes a few round trips, or about 3 s towards a silent one. A
+    /// process that ends without it leaves hosts to find out by their idle timeout.
     pub async fn close(&self) {
         self.inner.stop.cancel();
         self.inner.tasks.close();

@@ -78,6 +78,7 @@ impl Watcher {
         if self.saved.dirty {
             self.save().await;
         }
+        self.dialer.shutdown().await;
     }
 
     /// One registry after the other, with a pause that grows with each full round of failures.

@@ -88,13 +88,16 @@ impl Pool {
         Err(ConnectFailure::wrong_host(&connection, host.unwrap_or_default()))
     }
 
-    /// Whether `address` could not be reached a moment ago, and nobody has reached it since.
-    pub(crate) fn is_down(&self, address: SocketAddr) -> bool {
-        match self.lock().get(&address) {
-            Some(Slot::Down { until, .. }) => *until > Instant::now(),
-            Some(Slot::Dialing { failures, .. }) => *failures > 0,
-            Some(Slot::Ready(_)) | None => false,
-        }
+    /// The addresses that could not be reached a moment ago, and that nobody has reached since.
+    pub(crate) fn down(&self) -> Vec<SocketAddr> {
+        let now = Instant::now();
+        let is_down = |slot: &Slot| match slot {
+            Slot::Down { until, .. } => *until > now,
+            Slot::Dialing { failures, .. } => *failures > 0,
+            Slot::Ready(_) => false,
+        };
+        let slots = self.lock();
+        slots.iter().filter(|(_, slot)| is_down(slot)).map(|(address, _)| *address).collect()
     }
 
     /// Forgets every address that nobody serves at any more.
@@ -103,7 +106,7 @@ impl Pool {
         self.lock().retain(|address, _| served.contains(address));
     }
 
-    /// Closes every connection and waits for the dials to end.
+    /// Closes every connection and waits until the dials have ended and the hosts were told.
     pub(crate) async fn close(&self) {
         self.stop.cancel();
         self.tasks.close();
@@ -113,6 +116,7 @@ impl Pool {
                 connection.close(CloseCode::Done);
             }
         }
+        self.dialer.shutdown().await;
     }
 
     fn kept(&self, address: SocketAddr) -> Option<Connection> {

@@ -96,6 +96,21 @@ async fn a_closed_client_says_so_and_ends_its_connections() {
     let client = authority.direct(&host).await;
     who(&client).await.unwrap();
     client.close().await;
+    reaches(&host.desk.ended, 1).await;
     let error = who(&client).await.unwrap_err();
     assert!(error.to_string().contains("the client is closed"), "{error}");
+}
+
+#[tokio::test]
+async fn the_last_clone_of_a_client_takes_its_connections_with_it() {
+    let authority = Authority::new();
+    let host = authority.host("one").await;
+    let client = authority.direct(&host).await;
+    let clone = client.clone();
+    who(&client).await.unwrap();
+    drop(client);
+    who(&clone).await.unwrap();
+    assert_eq!(host.connections(), 1);
+    drop(clone);
+    reaches(&host.desk.ended, 1).await;
 }

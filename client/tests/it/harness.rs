@@ -107,6 +107,8 @@ pub(crate) struct Desk {
     /// Calls of `hold` that are being held, and those whose caller went away.
     pub(crate) held: watch::Sender<usize>,
     pub(crate) cancelled: watch::Sender<usize>,
+    /// Connections that have ended.
+    pub(crate) ended: Arc<watch::Sender<usize>>,
     /// Lets held calls go.
     pub(crate) release: Semaphore,
     /// What the next calls of `scripted` answer, last first; `ok` when there is nothing.
@@ -114,13 +116,14 @@ pub(crate) struct Desk {
 }
 
 impl Serve for Desk {
-    type Session = ();
+    type Session = Visit;
 
-    fn connected(&self, _: &Peer) {
+    fn connected(&self, _: &Peer) -> Visit {
         self.connections.fetch_add(1, Ordering::SeqCst);
+        Visit(self.ended.clone())
     }
 
-    async fn exchange(&self, _: &Arc<()>, mut exchange: Exchange) {
+    async fn exchange(&self, _: &Arc<Visit>, mut exchange: Exchange) {
         let mut frames = Vec::new();
         while let Ok(Some(frame)) = exchange.recv().await {
             frames.push(frame);
@@ -137,6 +140,15 @@ impl Serve for Desk {
     }
 }
 
+/// One connection; counts its end.
+pub(crate) struct Visit(Arc<watch::Sender<usize>>);
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.0.send_modify(|ended| *ended += 1);
+    }
+}
+
 impl Desk {
     fn new(name: &str) -> Self {
         Self {
@@ -145,6 +157,7 @@ impl Desk {
             connections: AtomicUsize::new(0),
             held: watch::Sender::new(0),
             cancelled: watch::Sender::new(0),
+            ended: Arc::default(),
             release: Semaphore::new(0),
             script: Mutex::default(),
         }

@@ -7,7 +7,7 @@ use jackfield_wire::{Executed, Status};
 use serde_json::Value;
 
 use crate::fleet::Fleet;
-use crate::harness::{Authority, Host};
+use crate::harness::{Authority, Host, reaches};
 
 fn says(host: &Host, answers: &[(Status, Executed)]) {
     let script = answers.iter().rev().map(|&(status, executed)| (status, executed, Some(1)));
@@ -136,6 +136,46 @@ async fn one_of_two_hosts_is_killed_and_calls_go_on() {
     for _ in 0..10 {
         assert_eq!(fleet.who().await, "b");
     }
+}
+
+/// Begins a call of `hold`, kills the host that holds it, and gives what becomes of the call.
+async fn killed_while_running(idempotent: bool) -> (Fleet, Result<String, CallError>) {
+    let mut fleet = Fleet::of(&["a", "b"]).await;
+    fleet.hosts[1].desk.release.add_permits(1);
+    fleet.hosts[0].desk.release.add_permits(1);
+    assert_eq!(hold(&fleet.client, false).await.unwrap(), "released");
+    let turn = usize::from(fleet.hosts[0].calls() == 1);
+    let client = fleet.client.clone();
+    let mut calls = tokio::task::JoinSet::new();
+    let holding = fleet.hosts.remove(turn);
+    while holding.desk.release.try_acquire().map(|permit| permit.forget()).is_ok() {}
+    calls.spawn(async move { hold(&client, idempotent).await });
+    reaches(&holding.desk.held, 1).await;
+    fleet.hosts[0].desk.release.add_permits(1);
+    holding.kill().await;
+    (fleet, calls.join_next().await.unwrap().unwrap())
+}
+
+async fn hold(client: &Client, idempotent: bool) -> Result<String, CallError> {
+    let request = client.request("calc.hold").unwrap();
+    let request = if idempotent { request.idempotent() } else { request };
+    request.send().await?.decode()
+}
+
+#[tokio::test]
+async fn a_call_whose_host_is_killed_is_not_repeated_and_says_why() {
+    let (fleet, outcome) = killed_while_running(false).await;
+    let error = outcome.unwrap_err();
+    assert!(matches!(error, CallError::Transport(_)), "{error}");
+    assert_eq!((error.status(), error.executed()), (Status::Unavailable, Executed::Unknown));
+    assert_eq!(fleet.hosts[0].calls(), 1);
+}
+
+#[tokio::test]
+async fn an_idempotent_call_whose_host_is_killed_goes_on_elsewhere() {
+    let (fleet, outcome) = killed_while_running(true).await;
+    assert_eq!(outcome.unwrap(), "released");
+    assert_eq!(fleet.hosts[0].calls(), 2);
 }
 
 #[tokio::test]
