@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::fleet::Fleet;
 use crate::harness::{Authority, LOOPBACK};
-use crate::registry::{FakeRegistry, eventually, hosts, instance};
+use crate::registry::{FakeRegistry, eventually, failing, hosts, instance};
 
 /// A host's side of a registry: the lease lives as long as the connection.
 async fn register(authority: &Authority, registry: &Registry, it: Instance) -> Connection {
@@ -146,13 +146,7 @@ async fn a_watch_that_makes_no_sense_starts_anew_without_resuming() {
 async fn garbage_from_a_registry_changes_nothing() {
     let fleet = Fleet::of(&["a"]).await;
     fleet.registry.raw(vec![0xff; 40]);
-    let lost = async {
-        while fleet.client.registry_link().unwrap().failures.is_empty() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(crate::harness::PATIENCE, lost).await.unwrap();
-    let link = fleet.client.registry_link().unwrap();
+    let link = failing(&fleet.client).await;
     assert!(link.failures[0].message.contains("no answer: malformed message"), "{link:?}");
     assert_eq!(fleet.who().await, "a");
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -111,6 +111,8 @@ pub(crate) struct Desk {
     pub(crate) ended: Arc<watch::Sender<usize>>,
     /// Lets held calls go.
     pub(crate) release: Semaphore,
+    /// Reads nothing any more, as a host that is stuck.
+    pub(crate) deaf: AtomicBool,
     /// What the next calls of `scripted` answer, last first; `ok` when there is nothing.
     pub(crate) script: Mutex<Vec<(Status, Executed, Option<u32>)>>,
 }
@@ -124,6 +126,10 @@ impl Serve for Desk {
     }
 
     async fn exchange(&self, _: &Arc<Visit>, mut exchange: Exchange) {
+        if self.deaf.load(Ordering::SeqCst) {
+            exchange.cancelled().await;
+            return;
+        }
         let mut frames = Vec::new();
         while let Ok(Some(frame)) = exchange.recv().await {
             frames.push(frame);
@@ -159,6 +165,7 @@ impl Desk {
             cancelled: watch::Sender::new(0),
             ended: Arc::default(),
             release: Semaphore::new(0),
+            deaf: AtomicBool::new(false),
             script: Mutex::default(),
         }
     }

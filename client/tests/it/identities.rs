@@ -6,7 +6,7 @@ use jackfield_wire::{Executed, Status};
 
 use crate::fleet::Fleet;
 use crate::harness::Authority;
-use crate::registry::{FakeRegistry, eventually, instance};
+use crate::registry::{FakeRegistry, eventually, failing, instance};
 
 #[tokio::test]
 async fn a_host_that_is_not_who_the_registry_says_gets_no_call() {
@@ -61,11 +61,10 @@ async fn a_registry_is_no_host_and_a_host_no_registry() {
     assert!(matches!(error, CallError::Connect(_)), "{error}");
     let host = authority.host("one").await;
     let client = authority.builder().registry(host.address().to_string()).build().await.unwrap();
-    let error = client.wait_ready(std::time::Duration::from_secs(1)).await.unwrap_err();
-    assert!(
-        error.to_string().contains("certificate") || error.to_string().contains("speak"),
-        "{error}"
-    );
+    let link = failing(&client).await;
+    let message = &link.failures[0].message;
+    assert!(message.contains("certificate") || message.contains("speak"), "{message}");
+    assert_eq!(link.connected, None);
 }
 
 #[tokio::test]

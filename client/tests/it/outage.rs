@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::fleet::Fleet;
 use crate::harness::{Authority, PATIENCE};
-use crate::registry::{FakeRegistry, eventually, hosts, instance};
+use crate::registry::{FakeRegistry, eventually, failing, hosts, instance};
 
 const SOON: Duration = Duration::from_millis(700);
 
@@ -19,12 +19,7 @@ async fn an_outage_of_the_registry_keeps_the_last_good_set() {
     for _ in 0..4 {
         fleet.client.call::<_, String>("calc.who", ()).await.unwrap();
     }
-    let lost = async {
-        while fleet.client.registry_link().unwrap().connected.is_some() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, lost).await.unwrap();
+    failing(&fleet.client).await;
     assert_eq!(hosts(&fleet.client.snapshot(), "calc"), ["a", "b"]);
     fleet.client.call::<_, String>("calc.who", ()).await.unwrap();
 }

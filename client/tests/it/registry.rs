@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jackfield_client::{Client, Snapshot};
+use jackfield_client::{Client, RegistryLink, Snapshot};
 use jackfield_transport::{
     Exchange, Peer, Protocol, Role, Serve, Server, ServerConfig, TransportLimits,
 };
@@ -190,4 +190,18 @@ pub(crate) async fn eventually(client: &Client, is_right: impl Fn(&Snapshot) -> 
 /// The names of the hosts of `service`, as the client knows them.
 pub(crate) fn hosts(snapshot: &Snapshot, service: &str) -> Vec<String> {
     snapshot.endpoints(service).iter().map(|e| e.instance.host.clone()).collect()
+}
+
+/// Waits until a registry of the client has failed it.
+pub(crate) async fn failing(client: &Client) -> RegistryLink {
+    let failed = async {
+        loop {
+            let link = client.registry_link().expect("a client with registries");
+            if !link.failures.is_empty() {
+                return link;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, failed).await.expect("a failure")
 }

@@ -184,9 +184,10 @@ async fn a_dead_address_is_avoided_after_it_was_found_dead() {
         Fleet::with(&["a", "b"], |b| b.connect_timeout(Duration::from_millis(200))).await;
     fleet.hosts.remove(0).kill().await;
     let mut retried = 0;
-    for _ in 0..4 {
+    for _ in 0..20 {
         let answer = fleet.client.request("calc.who").unwrap().send().await.unwrap();
         retried += answer.attempts.len();
     }
-    assert!(retried <= 2, "{retried} of 4 calls went to the dead address");
+    // Taking turns without that knowledge, all but one would.
+    assert!(retried <= 10, "{retried} of 20 calls went to the dead address first");
 }
