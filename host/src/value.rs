@@ -22,9 +22,9 @@ mod typed;
 mod types;
 mod write;
 
-pub(crate) use arguments::ArgumentError;
 pub(crate) use plan::{Answer, CallError, MethodPlan, Prepared};
 pub(crate) use types::TypeNames;
+pub(crate) use write::WriteError;
 
 #[cfg(test)]
 mod tests;

@@ -73,6 +73,13 @@ impl MethodPlan {
         self.shape.is_some()
     }
 
+    /// The same plan without its typed shape.
+    #[cfg(test)]
+    pub(super) fn through_val(mut self) -> Self {
+        self.shape = None;
+        self
+    }
+
     /// Checks the arguments of a call: a JSON array, a JSON object, or both.
     ///
     /// # Errors

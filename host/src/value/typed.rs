@@ -92,7 +92,10 @@ parameters! { with_bytes, call_with_bytes, call_any:
     (Bytes, u32),
     (Bytes, u64),
     (u32, Bytes),
+    (u64, Bytes),
+    (Bytes, Bytes, Bytes),
     (Bytes, u32, u32),
+    (Bytes, u64, u64),
     (String, String, Bytes),
 }
 parameters! { without_bytes, call_without_bytes, call_of_bytes:
@@ -102,6 +105,9 @@ parameters! { without_bytes, call_without_bytes, call_of_bytes:
     (u64,),
     (String, String),
     (String, u32),
+    (String, u64),
+    (u64, u64),
+    (String, u64, u64),
 }
 results! { any, call_any:
     (),
@@ -112,11 +118,15 @@ results! { any, call_any:
     (u64,),
     (Result<Bytes, String>,),
     (Result<String, String>,),
+    (Result<u32, String>,),
+    (Result<u64, String>,),
     (Result<(), String>,),
+    (Option<Bytes>,),
 }
 results! { of_bytes, call_of_bytes:
     (Bytes,),
     (Result<Bytes, String>,),
+    (Result<Option<Bytes>, String>,),
     (Option<Bytes>,),
 }
 

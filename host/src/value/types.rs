@@ -16,9 +16,11 @@ use wasmtime::component::types::{self, ComponentFunc, ComponentItem};
 /// The named types of a component.
 #[derive(Debug, Default)]
 pub(crate) struct TypeNames {
-    /// Types at the component's root and in its interfaces: the interface's name and its types.
-    interfaces: Vec<(Option<String>, Vec<(String, types::Type)>)>,
+    /// The name of each interface, none for the component's root, and its types.
+    interfaces: Vec<(Option<String>, Vec<Named>)>,
 }
+
+type Named = (String, types::Type);
 
 impl TypeNames {
     /// Collects the names of the types that `component` exports and imports.

@@ -1,7 +1,7 @@
 //! Values through real components.
 
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, Instance, Linker};
+use wasmtime::component::{Component, ComponentExportIndex, Instance, Linker};
 use wasmtime::{Engine, Store};
 
 use super::super::{Answer, CallError, MethodPlan, TypeNames};
@@ -26,8 +26,13 @@ impl Guest {
         Self::new(&jackfield_guests::fixture("echo"), "demo:echo/echo@0.1.0")
     }
 
+    /// Where the interface is; `None` for the root, which has no name.
+    fn index(&self) -> Option<ComponentExportIndex> {
+        self.component.get_export_index(None, self.interface)
+    }
+
     fn plan(&self, name: &str) -> MethodPlan {
-        let interface = self.component.get_export_index(None, self.interface);
+        let interface = self.index();
         let item = self.component.get_export(interface.as_ref(), name);
         match item.unwrap_or_else(|| panic!("no function {name}")).0 {
             ComponentItem::ComponentFunc(function) => {
@@ -40,7 +45,16 @@ impl Guest {
 
     /// Calls a function in a fresh instance.
     fn call(&self, name: &str, positional: &str, limit: usize) -> Result<Answer, CallError> {
-        let plan = self.plan(name);
+        self.call_by(&self.plan(name), name, positional, limit)
+    }
+
+    fn call_by(
+        &self,
+        plan: &MethodPlan,
+        name: &str,
+        positional: &str,
+        limit: usize,
+    ) -> Result<Answer, CallError> {
         let prepared = plan
             .prepare(Some(positional.as_bytes()), None)
             .unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -50,7 +64,7 @@ impl Guest {
             let linker = Linker::new(&self.engine);
             let instance: Instance =
                 linker.instantiate_async(&mut store, &self.component).await.unwrap();
-            let interface = self.component.get_export_index(None, self.interface);
+            let interface = self.index();
             let index = self.component.get_export_index(interface.as_ref(), name).unwrap();
             let function = instance.get_func(&mut store, index).unwrap();
             plan.call(&mut store, function, prepared, limit).await
@@ -146,4 +160,92 @@ fn a_result_larger_than_the_limit_is_refused_by_size() {
     let error = Guest::echo().call("zeros", "[1000000]", 1000).unwrap_err();
     assert!(matches!(&error, CallError::Result(_)), "{error}");
     assert_eq!(error.to_string(), "the result takes more than 1000 bytes of JSON");
+}
+
+/// A guest whose functions take two texts or byte lists and give the second when the first is
+/// empty, and otherwise the first as the other case of whatever they return.
+fn choosing() -> Guest {
+    let functions = CHOICES.map(|(name, types)| {
+        format!(
+            "(func (export \"{name}\") {types} (canon lift (core func $m \"choose\")
+                (memory (core memory $m \"memory\")) (realloc (core func $m \"realloc\"))))"
+        )
+    });
+    let wat = format!(
+        "(component
+            (core module $choose
+                (memory (export \"memory\") 2)
+                (global $free (mut i32) (i32.const 1024))
+                (func (export \"realloc\") (param i32 i32 i32 i32) (result i32)
+                    (global.get $free)
+                    (global.set $free (i32.add (global.get $free) (local.get 3))))
+                (func (export \"choose\") (param i32 i32 i32 i32) (result i32)
+                    (i32.store (i32.const 0) (i32.ne (local.get 1) (i32.const 0)))
+                    (i32.store (i32.const 4)
+                        (select (local.get 0) (local.get 2) (local.get 1)))
+                    (i32.store (i32.const 8)
+                        (select (local.get 1) (local.get 3) (local.get 1)))
+                    (i32.const 0)))
+            (core instance $m (instantiate $choose))
+            {})",
+        functions.concat()
+    );
+    Guest::new(&wat::parse_str(wat).unwrap(), "")
+}
+
+/// Functions of [`choosing`] with the types they give to what they do.
+const CHOICES: [(&str, &str); 4] = [
+    (
+        "bytes-or-text",
+        "(param \"a\" string) (param \"b\" (list u8)) (result (result (list u8) (error string)))",
+    ),
+    (
+        "text-or-text",
+        "(param \"a\" string) (param \"b\" (list u8)) (result (result string (error string)))",
+    ),
+    (
+        "nothing-or-text",
+        "(param \"a\" string) (param \"b\" (list u8)) (result (result (error string)))",
+    ),
+    ("maybe-bytes", "(param \"a\" (list u8)) (param \"b\" string) (result (option (list u8)))"),
+];
+
+#[test]
+fn a_typed_shape_answers_as_values_one_by_one_do() {
+    let guest = choosing();
+    for (name, types) in CHOICES {
+        let (typed, dynamic) = (guest.plan(name), guest.plan(name).through_val());
+        assert!(typed.is_typed(), "{name}: {types}");
+        for (a, b) in [("", "second"), ("first", ""), ("", ""), ("first", "second")] {
+            let bytes = |text: &str| format!("{:?}", text.as_bytes());
+            let positional = if name == "maybe-bytes" {
+                format!("[{},{b:?}]", bytes(a))
+            } else {
+                format!("[{a:?},{}]", bytes(b))
+            };
+            let answer = guest.call_by(&typed, name, &positional, 1000).unwrap();
+            let same = guest.call_by(&dynamic, name, &positional, 1000).unwrap();
+            assert_eq!(answer, same, "{name}{positional}");
+        }
+    }
+    let error = guest.call("bytes-or-text", "[\"no\",[]]", 100).unwrap();
+    assert_eq!(error, Answer::Application(b"\"no\"".to_vec()));
+    let bytes = guest.call("bytes-or-text", "[\"\",[104,105]]", 100).unwrap();
+    assert_eq!(bytes, Answer::Ok(b"{\"base64\":\"aGk=\"}".to_vec()));
+}
+
+#[test]
+fn arguments_of_another_method_are_refused() {
+    let guest = choosing();
+    let prepared = guest.plan("maybe-bytes").prepare(Some(b"[[],\"\"]"), None).unwrap();
+    let plan = guest.plan("bytes-or-text");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let error = runtime.block_on(async {
+        let mut store = Store::new(&guest.engine, ());
+        let linker = Linker::new(&guest.engine);
+        let instance = linker.instantiate_async(&mut store, &guest.component).await.unwrap();
+        let function = instance.get_func(&mut store, "bytes-or-text").unwrap();
+        plan.call(&mut store, function, prepared, 100).await.unwrap_err()
+    });
+    assert_eq!(error.to_string(), "the arguments were prepared for another method");
 }
