@@ -65,6 +65,11 @@ impl Dialer {
 
     /// Connects to a server that must be of role `expect`. Put a timeout around it.
     ///
+    /// A closed port is known at once where the other machine says so by ICMP, as loopback always
+    /// does ([`DialError::NobodyListens`]; QUIC itself would not notice, see `probe.rs`).
+    /// Otherwise silence lasts until the caller's timeout, or the idle timeout
+    /// ([`DialError::NoAnswer`]).
+    ///
     /// The connection is usable as soon as this side is content; the server may still find fault
     /// with this side's certificate, which then shows at the first exchange, as
     /// [`CloseReason::CertificateRefused`] and not executed.

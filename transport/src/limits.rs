@@ -17,7 +17,7 @@ pub struct TransportLimits {
     /// The shorter one of both sides' values holds.
     pub idle_timeout: Duration,
     /// How long a side waits in silence before it asks whether the other one lives. Default 2 s:
-    /// a process that died on a machine that lives is noticed soon after. Must be well below
+    /// a process that died on the same machine is noticed soon after. Must be well below
     /// [`idle_timeout`](Self::idle_timeout).
     pub keep_alive: Duration,
     /// How long a server gives an incoming connection to finish its handshake. Default 5 s.

@@ -52,12 +52,11 @@ impl<S: Serve> Session<S> {
         let session = Arc::new(self.serve.connected(&peer));
         let link = Arc::new(Link::new(peer, self.limits.frames, Side::Server));
         let mut watch = JoinSet::new();
-        watch.spawn(probe::watch(
-            connection.clone(),
-            Arc::downgrade(&link),
-            probe::SERVER_TICK,
-            None,
-        ));
+        if address.ip().to_canonical().is_loopback() {
+            // Beyond, a translated address may refuse all but the sockets that it knows.
+            let link = Arc::downgrade(&link);
+            watch.spawn(probe::watch(connection.clone(), link, probe::SERVER_TICK, None));
+        }
         let open = Open {
             serve: self.serve,
             session,

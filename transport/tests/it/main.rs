@@ -7,3 +7,4 @@ mod exchanges;
 mod harness;
 mod identities;
 mod lifecycle;
+mod relay;
