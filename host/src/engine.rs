@@ -185,7 +185,8 @@ mod tests {
     use wasmtime::Module;
 
     fn refused(engine: &Engine, wat: &str) -> bool {
-        Module::new(engine, wat).is_err()
+        let bytes = wat::parse_str(wat).expect("it is valid text");
+        Module::new(engine, bytes).is_err()
     }
 
     #[test]

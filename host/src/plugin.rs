@@ -48,14 +48,12 @@ impl Loader {
     /// Why these bytes cannot serve.
     pub(crate) fn load(&self, service: ServiceName, bytes: &[u8]) -> Result<Plugin, Rejection> {
         let component = self.compile(bytes)?;
-        let missing = imports::missing(&component, &self.linker);
-        if !missing.is_empty() {
-            return Err(Rejection::Imports(missing));
-        }
-        let pre = self
-            .linker
-            .instantiate_pre(&component)
-            .map_err(|error| Rejection::Link(chain(&error)))?;
+        let pre = self.linker.instantiate_pre(&component).map_err(|error| {
+            match imports::missing(&component, &self.linker) {
+                none if none.is_empty() => Rejection::Link(chain(&error)),
+                missing => Rejection::Imports(missing),
+            }
+        })?;
         let exported = introspect::exported(&component);
         let mut plugin = Plugin {
             version: introspect::version(&exported),

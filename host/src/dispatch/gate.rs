@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(gate.load(), Load { in_flight: 1, queued: 0 });
         drop(permit);
         assert_eq!(gate.load(), Load::default());
-        gate.enter().await.unwrap();
+        drop(gate.enter().await.unwrap());
     }
 
     #[tokio::test]

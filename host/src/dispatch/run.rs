@@ -10,7 +10,7 @@ use jackfield_wire::{Executed, Failure, Status};
 use super::{Call, End, trap};
 use crate::guest::{Guest, Output, Source};
 use crate::limits::HostLimits;
-use crate::value::{Answer, CallError, Prepared};
+use crate::value::{Answer, CallError, Prepared, WriteError};
 
 /// Calls the method with `arguments` until the call's deadline.
 pub(super) async fn guest(
@@ -36,7 +36,11 @@ pub(super) async fn guest(
         Ok(Ok(Answer::Application(json))) => Ok(End::Application(json)),
         Ok(Err(CallError::Guest(error))) => Err(trap::failure(&error, executed, &stderr)),
         Ok(Err(CallError::Result(error))) => {
-            Err(Failure::new(Status::Internal, executed, format!("its result: {error}")))
+            let status = match error {
+                WriteError::TooLarge { .. } => Status::ResourceExhausted,
+                WriteError::Type(_) => Status::Internal,
+            };
+            Err(Failure::new(status, executed, error.to_string()))
         }
         Err(_) => Err(past_deadline(call, executed, &stderr)),
     }

@@ -45,13 +45,13 @@ impl ResourceLimiter for Meter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            // The module's own maximum: the guest knows of it and gets its -1.
-            return Ok(false);
-        }
         let wanted = self.memory.saturating_add(desired.saturating_sub(current));
         if wanted > self.memory_limit {
             return Err(LimitReached::Memory { wanted, limit: self.memory_limit }.into());
+        }
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            // The module's own maximum: the guest knows of it and gets its -1.
+            return Ok(false);
         }
         self.memory = wanted;
         Ok(true)
@@ -63,13 +63,11 @@ impl ResourceLimiter for Meter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(false);
-        }
+        // Before the maximum, because the instance pool's own bound comes as one.
         if desired > self.table_limit {
             return Err(LimitReached::Table { wanted: desired, limit: self.table_limit }.into());
         }
-        Ok(true)
+        Ok(maximum.is_none_or(|maximum| desired <= maximum))
     }
 
     fn instances(&self) -> usize {

@@ -3,7 +3,7 @@
 //! Wasmtime names the first one; somebody who has to change a plugin wants them all.
 
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, Linker, LinkerInstance};
+use wasmtime::component::{Component, Linker, ResourceType};
 
 use crate::guest::Guest;
 
@@ -34,20 +34,20 @@ impl std::fmt::Display for MissingImport {
 /// All imports of `component` that `linker` does not define.
 pub(super) fn missing(component: &Component, linker: &Linker<Guest>) -> Vec<MissingImport> {
     let engine = component.engine();
-    let mut probe = linker.clone();
+    let mut probe = Probe { linker: linker.clone(), resources: Vec::new() };
     let ty = component.component_type();
     let mut all = Vec::new();
     for (name, import) in ty.imports(engine) {
         let ComponentItem::ComponentInstance(instance) = &import.ty else {
-            if is_absent(&mut probe.root(), name, &import.ty) {
+            if probe.is_absent(None, name, &import.ty) {
                 all.push(MissingImport { name: name.into(), items: Vec::new() });
             }
             continue;
         };
-        let Ok(mut defined) = probe.instance(&linked_name(name)) else { continue };
+        let linked = linked_name(name);
         let items: Vec<_> = instance
             .exports(engine)
-            .filter(|(item, export)| is_absent(&mut defined, item, &export.ty))
+            .filter(|(item, export)| probe.is_absent(Some(&linked), item, &export.ty))
             .map(|(item, _)| item.to_owned())
             .collect();
         if !items.is_empty() {
@@ -57,18 +57,36 @@ pub(super) fn missing(component: &Component, linker: &Linker<Guest>) -> Vec<Miss
     all
 }
 
-/// Whether `name` can still be defined, which means that nobody has.
-fn is_absent(instance: &mut LinkerInstance<'_, Guest>, name: &str, item: &ComponentItem) -> bool {
-    match item {
-        ComponentItem::ComponentFunc(_) => instance
-            .func_new(name, |_, _, _, _| Err(wasmtime::Error::msg("only a probe")))
-            .is_ok(),
-        ComponentItem::Resource(_) => {
-            let ty = wasmtime::component::ResourceType::host::<()>();
-            instance.resource(name, ty, |_, _| Ok(())).is_ok()
+/// Finds out what a linker has by trying to define it once more.
+struct Probe {
+    linker: Linker<Guest>,
+    /// Those that imports before this one brought. An interface that uses another one's resource
+    /// names it again, and nobody has to provide it twice.
+    resources: Vec<ResourceType>,
+}
+
+impl Probe {
+    /// Whether `name` can still be defined in `interface`, which means that nobody has.
+    fn is_absent(&mut self, interface: Option<&str>, name: &str, item: &ComponentItem) -> bool {
+        let instance = match interface {
+            Some(interface) => self.linker.instance(interface),
+            None => Ok(self.linker.root()),
+        };
+        let Ok(mut instance) = instance else { return false };
+        match item {
+            ComponentItem::ComponentFunc(_) => instance
+                .func_new(name, |_, _, _, _| Err(wasmtime::Error::msg("only a probe")))
+                .is_ok(),
+            ComponentItem::Resource(ty) => {
+                if self.resources.contains(ty) {
+                    return false;
+                }
+                self.resources.push(*ty);
+                instance.resource(name, ResourceType::host::<()>(), |_, _| Ok(())).is_ok()
+            }
+            ComponentItem::Type(_) => false,
+            _ => true,
         }
-        ComponentItem::Type(_) => false,
-        _ => true,
     }
 }
 
@@ -113,6 +131,17 @@ mod tests {
         for version in ["0.2.0", "0.2.3", LINKED_WASI, "0.2.99"] {
             assert!(missing_of(&text(version)).is_empty(), "{version}");
         }
+    }
+
+    #[test]
+    fn a_resource_that_another_interface_brought_is_not_missing() {
+        let text = r#"(component
+            (import "wasi:io/error@0.2.6" (instance $error (export "error" (type (sub resource)))))
+            (alias export $error "error" (type $error))
+            (import "wasi:io/streams@0.2.6" (instance
+                (alias outer 1 $error (type $e))
+                (export "error" (type (eq $e))))))"#;
+        assert!(missing_of(text).is_empty());
     }
 
     #[test]

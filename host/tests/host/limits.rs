@@ -1,0 +1,83 @@
+//! A host that is full, and limits that callers meet.
+
+use std::time::Duration;
+
+use jackfield_wire::{Executed, Status};
+use serde_json::json;
+
+use crate::rig::{Rig, answer, eventually, plugin};
+
+async fn narrow(queue: u32) -> Rig {
+    let files = [("sleeper.wasm", plugin("sleeper"))];
+    Rig::tuned(&files, |config| {
+        config.limits.concurrency = 1;
+        config.limits.queue = queue;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_full_queue_is_answered_at_once() {
+    let rig = narrow(1).await;
+    let running = rig.caller.start("sleeper.sleep-for-ever", &[], None).await;
+    eventually("one runs", async || rig.host.load().in_flight == 1).await;
+    let mut waiting = rig.caller.start("sleeper.ping", &[], None).await;
+    eventually("one waits", async || rig.host.load().queued == 1).await;
+    let reply = rig.call("sleeper.ping", json!([])).await;
+    reply.failed(Status::ResourceExhausted, Executed::No, &["this host is full", "1 wait"]);
+    assert!(reply.retry_after_ms.is_some());
+    drop(running);
+    assert_eq!(answer(&mut waiting).await.ok(), json!(1));
+}
+
+#[tokio::test]
+async fn a_deadline_also_ends_the_wait_for_a_place() {
+    let rig = narrow(8).await;
+    let _running = rig.caller.start("sleeper.sleep-for-ever", &[], None).await;
+    eventually("one runs", async || rig.host.load().in_flight == 1).await;
+    let reply = rig.caller.call_within("sleeper.ping", json!([]), Duration::from_millis(50)).await;
+    reply.failed(Status::DeadlineExceeded, Executed::No, &["waited"]);
+    assert_eq!(rig.host.load().queued, 0);
+}
+
+#[tokio::test]
+async fn a_caller_that_waits_and_goes_away_gives_its_place_up() {
+    let rig = narrow(8).await;
+    let _running = rig.caller.start("sleeper.sleep-for-ever", &[], None).await;
+    let waiting = rig.caller.start("sleeper.ping", &[], None).await;
+    eventually("one waits", async || rig.host.load().queued == 1).await;
+    drop(waiting);
+    eventually("nobody waits", async || rig.host.load().queued == 0).await;
+}
+
+#[tokio::test]
+async fn no_caller_gets_more_time_than_the_cap() {
+    let files = [("sleeper.wasm", plugin("sleeper"))];
+    let cap = Duration::from_millis(100);
+    let rig = Rig::tuned(&files, |config| config.limits.deadline_cap = cap).await;
+    let hour = Duration::from_secs(3600);
+    let reply = rig.caller.call_within("sleeper.sleep-for-ever", json!([]), hour).await;
+    reply.failed(Status::DeadlineExceeded, Executed::Yes, &["100ms"]);
+}
+
+#[tokio::test]
+async fn a_caller_that_does_not_finish_its_request_is_told_so() {
+    let files = [("sleeper.wasm", plugin("sleeper"))];
+    let rig = Rig::tuned(&files, |config| {
+        config.limits.request_timeout = Duration::from_millis(50);
+    })
+    .await;
+    let head = jackfield_wire::to_cbor(&("sleeper", "ping"));
+    let mut exchange = rig.caller.connection().open().await.unwrap();
+    exchange.send(&[(jackfield_wire::FrameKind::Head, &head)]).await.unwrap();
+    let reply = answer(&mut exchange).await;
+    reply.failed(Status::DeadlineExceeded, Executed::No, &["not whole"]);
+}
+
+#[tokio::test]
+async fn a_result_over_the_limit_is_an_error_that_names_it() {
+    let files = [("echo.wasm", plugin("greeter"))];
+    let rig = Rig::tuned(&files, |config| config.limits.result = 20).await;
+    let reply = rig.call("echo.greet", json!(["somebody with a long name"])).await;
+    reply.failed(Status::ResourceExhausted, Executed::Yes, &["20 bytes"]);
+}

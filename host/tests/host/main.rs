@@ -1,0 +1,10 @@
+//! A host as its callers and its operators see it: real components, real QUIC, a real folder.
+
+mod builtin;
+mod calls;
+mod folder;
+mod limits;
+mod misbehaviour;
+mod registry;
+mod rig;
+mod shutdown;
