@@ -280,7 +280,7 @@ impl Cli {
     /// # Errors
     /// Clap's: also for `--help` and `--version`, to be printed by [`clap::Error::print`].
     pub(crate) fn read(typed: Vec<OsString>) -> Result<Self, clap::Error> {
-        let mut command = Self::command();
+        let mut command = Self::command().color(ColorChoice::typed(&typed).into());
         command.build();
         let split = rest::split(typed, &command).map_err(|error| error.format(&mut command))?;
         let matches = command.try_get_matches_from_mut(split.for_clap)?;
@@ -303,9 +303,7 @@ pub(crate) const DEFAULT_REGISTRY: &str = "127.0.0.1:9999";
 fn address(text: &str) -> Result<String, String> {
     let port = text.rsplit_once(':').map(|(host, port)| {
         let bare_ipv6 = host.contains(':') && !host.ends_with(']');
-        (!host.is_empty() && !bare_ipv6)
-            .then(|| port.parse::<u16>().ok())
-            .flatten()
+        (!host.is_empty() && !bare_ipv6).then(|| port.parse::<u16>().ok()).flatten()
     });
     match port {
         Some(Some(port)) if port > 0 => Ok(text.to_owned()),

@@ -43,31 +43,18 @@ async fn typed_arguments(client: &Client, args: &CallArgs) -> Outcome<Arguments>
 
 /// What a host says of a service.
 pub(crate) async fn describe(client: &Client, service: &ServiceName) -> Outcome<ServiceInfo> {
-    client
-        .describe(service)
-        .await
-        .map_err(|error| discover::call_problem(&error))
+    client.describe(service).await.map_err(|error| discover::call_problem(&error))
 }
 
 /// The method that a target names, short or qualified.
 pub(crate) fn find<'a>(info: &'a ServiceInfo, target: &Target) -> Outcome<&'a MethodInfo> {
-    let Target {
-        service,
-        method: wanted,
-    } = target;
-    let found = info
-        .methods
-        .iter()
-        .find(|m| m.name == *wanted || m.qualified == *wanted);
+    let Target { service, method: wanted } = target;
+    let found = info.methods.iter().find(|m| m.name == *wanted || m.qualified == *wanted);
     if let Some(method) = found {
         return Ok(method);
     }
     let short = |name: &str| name.rsplit('#').next() == Some(wanted);
-    if let Some(refused) = info
-        .refused
-        .iter()
-        .find(|f| f.name == *wanted || short(&f.name))
-    {
+    if let Some(refused) = info.refused.iter().find(|f| f.name == *wanted || short(&f.name)) {
         let what = format!(
             "{service} exports {}, which cannot be called: {}",
             refused.name, refused.reason
@@ -79,12 +66,9 @@ pub(crate) fn find<'a>(info: &'a ServiceInfo, target: &Target) -> Outcome<&'a Me
         Some(near) => format!("; did you mean {service}.{near}?"),
         None => String::new(),
     };
-    Err(Problem::new(
-        Exit::NotFound,
-        format!("{service} has no method `{wanted}`{hint}"),
-    )
-    .next(format!("it has {}", enumerate(&names)))
-    .next(format!("see their types: jackfield describe {service}")))
+    Err(Problem::new(Exit::NotFound, format!("{service} has no method `{wanted}`{hint}"))
+        .next(format!("it has {}", enumerate(&names)))
+        .next(format!("see their types: jackfield describe {service}")))
 }
 
 async fn send(client: &Client, args: &CallArgs, arguments: Arguments) -> Outcome<Answer> {
@@ -102,10 +86,7 @@ async fn send(client: &Client, args: &CallArgs, arguments: Arguments) -> Outcome
     if let Some(named) = arguments.named {
         request = request.named_json(named);
     }
-    request
-        .send()
-        .await
-        .map_err(|error| discover::call_problem(&error))
+    request.send().await.map_err(|error| discover::call_problem(&error))
 }
 
 fn show(answer: &Answer, args: &CallArgs, terminal: &Terminal) -> Outcome {
@@ -113,9 +94,7 @@ fn show(answer: &Answer, args: &CallArgs, terminal: &Terminal) -> Outcome {
         terminal.err(terminal.paint_err(Style::Faint, &provenance(answer)))?;
     }
     if answer.value.is_some() {
-        let value = answer
-            .json()
-            .map_err(|error| discover::call_problem(&error))?;
+        let value = answer.json().map_err(|error| discover::call_problem(&error))?;
         terminal.out(json::show(value, terminal))?;
     }
     Ok(())
@@ -149,10 +128,7 @@ mod tests {
 
     #[test]
     fn an_unknown_method_is_told_the_nearest_and_all() {
-        let info = testing::service(vec![
-            testing::method("add", &[]),
-            testing::method("sub", &[]),
-        ]);
+        let info = testing::service(vec![testing::method("add", &[]), testing::method("sub", &[])]);
         let text = problem(&info, "calc.ad");
         assert!(
             text.contains("did you mean calc.add?") && text.contains("it has add, sub"),
@@ -163,10 +139,7 @@ mod tests {
     #[test]
     fn a_function_that_cannot_travel_says_why() {
         let mut info = testing::service(Vec::new());
-        let refused = RefusedFunction {
-            name: "a:b/c#open".into(),
-            reason: "a resource".into(),
-        };
+        let refused = RefusedFunction { name: "a:b/c#open".into(), reason: "a resource".into() };
         info.refused.push(refused);
         assert!(problem(&info, "calc.open").contains("cannot be called: a resource"));
     }

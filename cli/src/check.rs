@@ -17,10 +17,7 @@ use crate::view::service::{self, Hidden};
 pub(crate) fn run(args: CheckArgs, terminal: Terminal) -> Outcome {
     let file = args.file.display().to_string();
     if let Err(error) = fs::metadata(&args.file) {
-        return Err(Problem::new(
-            Exit::NotFound,
-            format!("cannot read {file}: {error}"),
-        ));
+        return Err(Problem::new(Exit::NotFound, format!("cannot read {file}: {error}")));
     }
     match jackfield_host::check(&args.file) {
         CheckReport::Serves(info) => serves(&args, &file, &info, &terminal),

@@ -37,12 +37,7 @@ pub(crate) fn targets(typed: &OsStr) -> Vec<CompletionCandidate> {
         instance
             .methods
             .iter()
-            .map(|method| {
-                (
-                    format!("{service}.{}", method.name),
-                    Some(method.wit.clone()),
-                )
-            })
+            .map(|method| (format!("{service}.{}", method.name), Some(method.wit.clone())))
             .collect()
     })
 }
@@ -55,11 +50,7 @@ pub(crate) fn services(typed: &OsStr) -> Vec<CompletionCandidate> {
 /// Completes `SERVICE[.METHOD]`: services until there is a dot.
 pub(crate) fn services_or_targets(typed: &OsStr) -> Vec<CompletionCandidate> {
     let dotted = typed.to_str().is_some_and(|typed| typed.contains('.'));
-    if dotted {
-        targets(typed)
-    } else {
-        services(typed)
-    }
+    if dotted { targets(typed) } else { services(typed) }
 }
 
 fn candidates(
@@ -88,15 +79,13 @@ fn candidates(
 /// A name that a shell can insert as it is. Others, such as qualified ones, need quotes: which
 /// ones depends on the shell.
 fn is_plain(name: &str) -> bool {
-    name.chars()
-        .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
 
 /// What the registry of the command line knows; nothing if it does not answer in time.
 fn instances() -> Vec<Arc<Instance>> {
-    let typed: Vec<String> = std::env::args_os()
-        .filter_map(|argument| argument.into_string().ok())
-        .collect();
+    let typed: Vec<String> =
+        std::env::args_os().filter_map(|argument| argument.into_string().ok()).collect();
     ask(&typed).unwrap_or_default()
 }
 
@@ -109,9 +98,7 @@ fn ask(typed: &[String]) -> Option<Vec<Arc<Instance>>> {
     };
     let registry = option(typed, "--registry", "JACKFIELD_REGISTRY")
         .unwrap_or_else(|| DEFAULT_REGISTRY.into());
-    let registry = RegistryAddress {
-        registry: registry.split(',').map(str::to_owned).collect(),
-    };
+    let registry = RegistryAddress { registry: registry.split(',').map(str::to_owned).collect() };
     let runtime = setup::client_runtime().ok()?;
     let asked = runtime.block_on(async {
         tokio::time::timeout(PATIENCE, discover::known(&registry, &common)).await
@@ -130,9 +117,7 @@ fn option(typed: &[String], name: &str, variable: &str) -> Option<String> {
             _ => {}
         }
     }
-    std::env::var(variable)
-        .ok()
-        .filter(|value| !value.is_empty())
+    std::env::var(variable).ok().filter(|value| !value.is_empty())
 }
 
 /// Longer than a registry on this machine takes, shorter than a person waits for a key.
@@ -149,15 +134,9 @@ mod tests {
     #[test]
     fn the_registry_of_the_line_is_asked() {
         let typed = words("jackfield -- jackfield call --registry a:1 c");
-        assert_eq!(
-            option(&typed, "--registry", "NO_SUCH_VARIABLE").as_deref(),
-            Some("a:1")
-        );
+        assert_eq!(option(&typed, "--registry", "NO_SUCH_VARIABLE").as_deref(), Some("a:1"));
         let typed = words("jackfield -- jackfield call --registry=b:2 c");
-        assert_eq!(
-            option(&typed, "--registry", "NO_SUCH_VARIABLE").as_deref(),
-            Some("b:2")
-        );
+        assert_eq!(option(&typed, "--registry", "NO_SUCH_VARIABLE").as_deref(), Some("b:2"));
         assert_eq!(option(&typed, "--state", "NO_SUCH_VARIABLE"), None);
     }
 

@@ -30,9 +30,7 @@ fn script(shell: Shell, completer: &str) -> Outcome<String> {
 /// What the shell shall run: the name, found by PATH; for a binary that was run by its path, as
 /// from a build folder, that path.
 fn completer() -> String {
-    let by_path = std::env::args_os()
-        .next()
-        .is_some_and(|typed| OsStr::new(NAME) != typed);
+    let by_path = std::env::args_os().next().is_some_and(|typed| OsStr::new(NAME) != typed);
     match std::env::current_exe() {
         Ok(path) if by_path => path.display().to_string(),
         _ => NAME.into(),
@@ -49,10 +47,7 @@ mod tests {
     fn each_shell_gets_a_script_that_asks_this_binary() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             let script = script(shell, "/opt/jackfield").unwrap();
-            assert!(
-                script.contains("/opt/jackfield") && script.contains(VARIABLE),
-                "{script}"
-            );
+            assert!(script.contains("/opt/jackfield") && script.contains(VARIABLE), "{script}");
         }
     }
 }

@@ -38,13 +38,9 @@ enum Subject {
 impl Subject {
     fn read(text: &str) -> Outcome<Self> {
         let read = if text.contains('.') {
-            text.parse()
-                .map(Self::Method)
-                .map_err(|error| error.to_string())
+            text.parse().map(Self::Method).map_err(|error| error.to_string())
         } else {
-            ServiceName::new(text)
-                .map(Self::Service)
-                .map_err(|error| format!("{text:?}: {error}"))
+            ServiceName::new(text).map(Self::Service).map_err(|error| format!("{text:?}: {error}"))
         };
         read.map_err(|error| Problem::usage(error).next("see what there is: jackfield ls"))
     }

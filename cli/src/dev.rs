@@ -25,11 +25,7 @@ pub(crate) fn run(args: DevArgs, common: &Common, terminal: Terminal) -> Outcome
     if common.identity.is_some() {
         tracing::warn!("dev stays on this machine and does not use the identity that was given");
     }
-    let dev = Dev {
-        args,
-        common,
-        terminal,
-    };
+    let dev = Dev { args, common, terminal };
     setup::server_runtime()?.block_on(dev.serve())
 }
 
@@ -46,9 +42,7 @@ impl Dev<'_> {
         let host = self.host(registry.local_addr()).await?;
         let ended = self.watch(&registry, &host, &mut signals).await;
         host::stop(host, &mut signals, &self.terminal).await?;
-        signals
-            .insist(&self.terminal, registry.shutdown(GRACE))
-            .await;
+        signals.insist(&self.terminal, registry.shutdown(GRACE)).await;
         ended
     }
 
@@ -64,9 +58,7 @@ impl Dev<'_> {
     /// The port is in use: most often by another `jackfield dev` or `jackfield registry`.
     async fn taken(&self, address: SocketAddr) -> Problem {
         let problem = setup::bind_problem(&BindError::InUse(address));
-        let registry = RegistryAddress {
-            registry: vec![address.to_string()],
-        };
+        let registry = RegistryAddress { registry: vec![address.to_string()] };
         let asked = discover::known(&registry, self.common);
         let Ok(Ok(instances)) = tokio::time::timeout(PATIENCE, asked).await else {
             return problem;
@@ -89,9 +81,7 @@ impl Dev<'_> {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let mut config = HostConfig::new(&self.args.folder, listen, identity, state);
         config.registries = vec![registry.to_string()];
-        Host::spawn(config)
-            .await
-            .map_err(|error| host::spawn_problem(&error))
+        Host::spawn(config).await.map_err(|error| host::spawn_problem(&error))
     }
 
     /// Tells what there is, then each change, until a signal comes.
@@ -120,8 +110,7 @@ impl Dev<'_> {
                 }
             }
             Err(RecvError::Lagged(missed)) => {
-                self.terminal
-                    .out(format!("{missed} changes were too fast to show"))?;
+                self.terminal.out(format!("{missed} changes were too fast to show"))?;
             }
             // The host tells nothing any more: it is about to be stopped.
             Err(RecvError::Closed) => {}
@@ -132,10 +121,7 @@ impl Dev<'_> {
     fn welcome(&self, registry: SocketAddr, host: &Host) -> Outcome {
         let folder = self.args.folder.display();
         let terminal = &self.terminal;
-        terminal.out(format!(
-            "registry listening on {registry}, host on {}",
-            host.local_addr()
-        ))?;
+        terminal.out(format!("registry listening on {registry}, host on {}", host.local_addr()))?;
         let services = host.services();
         for info in &services {
             terminal.out("")?;
@@ -151,9 +137,7 @@ impl Dev<'_> {
         }
         terminal.out("")?;
         if services.is_empty() {
-            terminal.out(format!(
-                "put .wasm components into {folder}: they are served at once"
-            ))?;
+            terminal.out(format!("put .wasm components into {folder}: they are served at once"))?;
         }
         if let Some(line) = self.call_line(&services, registry) {
             terminal.out(format!("in another terminal:  {line}"))?;
@@ -172,12 +156,9 @@ impl Dev<'_> {
 
     /// A call that can be pasted as it is.
     fn call_line(&self, services: &[ServiceInfo], registry: SocketAddr) -> Option<String> {
-        let (info, method) = services.iter().find_map(|info| {
-            Hidden::Omit
-                .filter(info)
-                .next()
-                .map(|method| (info, method))
-        })?;
+        let (info, method) = services
+            .iter()
+            .find_map(|info| Hidden::Omit.filter(info).next().map(|method| (info, method)))?;
         let mut line = example::call_line(info.service.as_str(), method);
         if registry.port() != REGISTRY_PORT {
             line.push_str(&format!(" --registry {registry}"));
@@ -213,10 +194,7 @@ fn from_environment() -> bool {
 }
 
 fn absolute(path: &Path) -> String {
-    std::path::absolute(path)
-        .unwrap_or_else(|_| path.to_owned())
-        .display()
-        .to_string()
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
 /// For a registry in this very process, or on this machine.

@@ -89,11 +89,7 @@ pub(crate) fn call_problem(error: &CallError) -> Problem {
         CallError::ServiceError(failed) => match &failed.value {
             Some(json) => Problem::new(
                 exit,
-                format!(
-                    "{} returned its error: {}",
-                    failed.target,
-                    String::from_utf8_lossy(json)
-                ),
+                format!("{} returned its error: {}", failed.target, String::from_utf8_lossy(json)),
             ),
             None => Problem::new(exit, chain(error)),
         },
@@ -138,17 +134,11 @@ async fn all_failed(client: &Client, registries: usize) {
 }
 
 fn no_registry(error: &NoRegistry) -> Problem {
-    let tried: Vec<String> = error
-        .tried
-        .iter()
-        .map(|tried| format!("{}: {}", tried.registry, tried.message))
-        .collect();
-    Problem::new(
-        Exit::Unavailable,
-        format!("no registry answers; {}", tried.join("; ")),
-    )
-    .next("start one: jackfield registry (or, with a host in the same process: jackfield dev)")
-    .next("or say where one is: --registry ADDR:PORT")
+    let tried: Vec<String> =
+        error.tried.iter().map(|tried| format!("{}: {}", tried.registry, tried.message)).collect();
+    Problem::new(Exit::Unavailable, format!("no registry answers; {}", tried.join("; ")))
+        .next("start one: jackfield registry (or, with a host in the same process: jackfield dev)")
+        .next("or say where one is: --registry ADDR:PORT")
 }
 
 /// For finding services and reading their types: more than a busy network needs, less than a

@@ -18,10 +18,8 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         "h" => 3600.0,
         _ => return Err(format!("{unit:?} is no unit of time; {HOW}")),
     };
-    let number: f64 = number
-        .trim()
-        .parse()
-        .map_err(|_| format!("{number:?} is no number; {HOW}"))?;
+    let number: f64 =
+        number.trim().parse().map_err(|_| format!("{number:?} is no number; {HOW}"))?;
     match Duration::try_from_secs_f64(number * seconds) {
         Ok(duration) if duration >= Duration::from_millis(1) => Ok(duration),
         _ => Err(format!("{text:?} is not between 1ms and what fits; {HOW}")),
@@ -55,9 +53,7 @@ mod tests {
 
     #[test]
     fn anything_else_is_told_how_to_write_one() {
-        for text in [
-            "", "2", "0s", "-1s", "2 weeks", "s", "NaNs", "1e300s", "2ss",
-        ] {
+        for text in ["", "2", "0s", "-1s", "2 weeks", "s", "NaNs", "1e300s", "2ss"] {
             let error = parse(text).unwrap_err();
             assert!(error.contains("500ms"), "{text}: {error}");
         }

@@ -139,10 +139,7 @@ mod tests {
             Status::PermissionDenied,
             Status::Internal,
         ];
-        let codes: BTreeSet<u8> = outcomes
-            .into_iter()
-            .map(|s| Exit::of_status(s).code())
-            .collect();
+        let codes: BTreeSet<u8> = outcomes.into_iter().map(|s| Exit::of_status(s).code()).collect();
         assert_eq!(codes.len(), outcomes.len());
         assert!(!codes.contains(&0));
     }

@@ -18,10 +18,7 @@ use crate::terminal::Terminal;
 /// Runs a host.
 pub(crate) fn run(args: HostArgs, common: &Common, terminal: Terminal) -> Outcome {
     check_folder(&args.folder)?;
-    let name = args
-        .name
-        .clone()
-        .unwrap_or_else(|| setup::host_name(args.port));
+    let name = args.name.clone().unwrap_or_else(|| setup::host_name(args.port));
     let setup = setup::setup(common, Role::Host, &name)?;
     check_name(args.name.as_deref(), &setup)?;
     let listen = SocketAddr::new(args.listen, args.port);
@@ -34,9 +31,7 @@ pub(crate) fn run(args: HostArgs, common: &Common, terminal: Terminal) -> Outcom
 async fn serve(config: HostConfig, terminal: Terminal) -> Outcome {
     let mut signals = Signals::listen()?;
     let name = config.identity.id().name().to_owned();
-    let host = Host::spawn(config)
-        .await
-        .map_err(|error| spawn_problem(&error))?;
+    let host = Host::spawn(config).await.map_err(|error| spawn_problem(&error))?;
     tokio::select! {
         () = host.settled() => {
             terminal.out(format!("host {name} listening on {}", host.local_addr()))?;
@@ -69,25 +64,19 @@ pub(crate) fn check_folder(folder: &Path) -> Outcome {
     let shown = folder.display();
     match fs::read_dir(folder) {
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Problem::new(
-            Exit::NotFound,
-            format!("there is no folder {shown}"),
-        )
-        .next(format!(
-            "make it, and put .wasm components into it: mkdir {shown}"
-        ))
-        .next("or name the folder where they are")),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(Problem::usage(format!(
-            "{shown} is a file; plugins are served from a folder"
-        ))
-        .next(format!(
-            "to see what a host would make of it: jackfield check {shown}"
-        ))),
-        Err(error) => Err(Problem::new(
-            Exit::Denied,
-            format!("cannot read the folder {shown}: {error}"),
-        )
-        .next("let this user read it, or name another folder")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Problem::new(Exit::NotFound, format!("there is no folder {shown}"))
+                .next(format!("make it, and put .wasm components into it: mkdir {shown}"))
+                .next("or name the folder where they are"))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            Err(Problem::usage(format!("{shown} is a file; plugins are served from a folder"))
+                .next(format!("to see what a host would make of it: jackfield check {shown}")))
+        }
+        Err(error) => {
+            Err(Problem::new(Exit::Denied, format!("cannot read the folder {shown}: {error}"))
+                .next("let this user read it, or name another folder"))
+        }
     }
 }
 
@@ -95,10 +84,10 @@ pub(crate) fn check_folder(folder: &Path) -> Outcome {
 fn check_name(typed: Option<&str>, setup: &Setup) -> Outcome {
     let id = setup.identity.id();
     match typed {
-        Some(name) if name != id.name() => Err(Problem::usage(format!(
-            "--name {name} contradicts the identity, which is {id}"
-        ))
-        .next("leave --name out, or give the identity of that host")),
+        Some(name) if name != id.name() => {
+            Err(Problem::usage(format!("--name {name} contradicts the identity, which is {id}"))
+                .next("leave --name out, or give the identity of that host"))
+        }
         _ => Ok(()),
     }
 }
@@ -125,9 +114,6 @@ mod tests {
         report.finished = 3;
         assert_eq!(farewell(&report), "stopped: no call was cut off");
         report.cut_off = 1;
-        assert_eq!(
-            farewell(&report),
-            "stopped: 3 calls finished, 1 cut off after 20s"
-        );
+        assert_eq!(farewell(&report), "stopped: 3 calls finished, 1 cut off after 20s");
     }
 }

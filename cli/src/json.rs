@@ -6,11 +6,7 @@ use crate::terminal::Terminal;
 
 /// A JSON text as stdout should show it: indented on a terminal, one line otherwise.
 pub(crate) fn show(json: &str, terminal: &Terminal) -> String {
-    if terminal.is_interactive() {
-        escape_controls(&pretty(json))
-    } else {
-        json.trim().to_owned()
-    }
+    if terminal.is_interactive() { escape_controls(&pretty(json)) } else { json.trim().to_owned() }
 }
 
 /// Characters that JSON allows in strings but that a terminal obeys, as `\u` escapes: the same

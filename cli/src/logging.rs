@@ -18,9 +18,7 @@ pub(crate) fn start(cli: &Cli, terminal: &Terminal) -> Outcome {
 }
 
 fn filter(typed: Option<&str>, command: &Command) -> Outcome<EnvFilter> {
-    let environment = std::env::var("RUST_LOG")
-        .ok()
-        .filter(|filter| !filter.is_empty());
+    let environment = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
     let (text, from) = match (typed, &environment) {
         (Some(text), _) => (text, "--log"),
         (None, Some(text)) => (text.as_str(), "RUST_LOG"),
@@ -36,10 +34,14 @@ fn filter(typed: Option<&str>, command: &Command) -> Outcome<EnvFilter> {
 fn default_filter(command: &Command) -> &'static str {
     match command {
         Command::Registry(_) | Command::Host(_) => "info",
-        // `dev` prints what happens itself, in fewer words.
+        Command::Dev(_) => DEV,
         _ => "warn",
     }
 }
+
+/// What plugins print, and what `dev` does not print itself in fewer words.
+const DEV: &str =
+    "warn,jackfield::guest=info,jackfield_host::reload=error,jackfield_host::registration=error";
 
 #[cfg(test)]
 mod tests {
@@ -60,9 +62,6 @@ mod tests {
     fn a_bad_filter_is_told_how_to_write_one() {
         let problem = filter(Some("a=b=c"), &command("jackfield ls")).unwrap_err();
         let (what, next) = problem.text().unwrap();
-        assert!(
-            what.starts_with("--log: ") && next[0].contains("debug"),
-            "{what}"
-        );
+        assert!(what.starts_with("--log: ") && next[0].contains("debug"), "{what}");
     }
 }

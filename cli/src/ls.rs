@@ -24,10 +24,7 @@ pub(crate) fn run(args: LsArgs, common: &Common, terminal: Terminal) -> Outcome 
         if args.all {
             add_hidden(client, &mut instances, &terminal).await?;
         }
-        Ok(Listing {
-            instances,
-            origin: snapshot.origin(),
-        })
+        Ok(Listing { instances, origin: snapshot.origin() })
     })?;
     if args.json {
         let text = serde_json::to_string(&listing.instances)
@@ -71,17 +68,12 @@ impl Listing {
 
 /// All instances, or those of one service.
 fn selected(snapshot: &Snapshot, service: Option<&str>) -> Outcome<Vec<Instance>> {
-    let all: Vec<Instance> = snapshot
-        .instances()
-        .map(|instance| (**instance).clone())
-        .collect();
+    let all: Vec<Instance> = snapshot.instances().map(|instance| (**instance).clone()).collect();
     let Some(wanted) = service else {
         return Ok(all);
     };
-    let found: Vec<Instance> = all
-        .into_iter()
-        .filter(|instance| instance.service.as_str() == wanted)
-        .collect();
+    let found: Vec<Instance> =
+        all.into_iter().filter(|instance| instance.service.as_str() == wanted).collect();
     if !found.is_empty() {
         return Ok(found);
     }
@@ -111,10 +103,7 @@ async fn add_hidden(client: &Client, all: &mut [Instance], terminal: &Terminal) 
                     continue;
                 }
             };
-            let summaries = methods.into_iter().map(|m| MethodSummary {
-                name: m.name,
-                wit: m.wit,
-            });
+            let summaries = methods.into_iter().map(|m| MethodSummary { name: m.name, wit: m.wit });
             known.insert(service.clone(), summaries.collect());
         }
         instance.methods.clone_from(&known[&service]);

@@ -29,9 +29,11 @@ mod words;
 use std::process::ExitCode;
 
 use args::{Cli, Command};
+use clap::CommandFactory as _;
+use clap::error::ErrorKind;
 use exit::Exit;
 use problem::Outcome;
-use terminal::Terminal;
+use terminal::{ColorChoice, Terminal};
 
 fn main() -> ExitCode {
     complete::answer_shell();
@@ -65,9 +67,14 @@ fn run(cli: Cli, terminal: Terminal) -> Outcome {
     }
 }
 
-/// Prints what clap has to say: help and version to stdout, anything else to stderr.
+/// Prints what clap has to say: help and version to stdout, anything else to stderr. Failing to
+/// print it changes nothing: the exit code says it too.
 fn usage(error: &clap::Error) -> ExitCode {
-    // Failing to print it changes nothing: the exit code says it too.
-    let _ = error.print();
+    if error.kind() == ErrorKind::MissingSubcommand {
+        // Clap shows the help by itself only while no variable of the environment is set.
+        let _ = Terminal::detect(ColorChoice::Auto).err(Cli::command().render_help().to_string());
+    } else {
+        let _ = error.print();
+    }
     u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }

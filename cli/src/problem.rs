@@ -24,12 +24,7 @@ impl Problem {
     /// Names what is wrong. Control characters are escaped: parts of the text often come from the
     /// network.
     pub(crate) fn new(exit: Exit, what: impl AsRef<str>) -> Self {
-        Self {
-            exit,
-            what: printable(what.as_ref()),
-            next: Vec::new(),
-            quiet: false,
-        }
+        Self { exit, what: printable(what.as_ref()), next: Vec::new(), quiet: false }
     }
 
     /// Wrong usage, or arguments that do not fit.
@@ -49,10 +44,7 @@ impl Problem {
 
     /// Ends the run with a code, after everything worth saying has been said.
     pub(crate) fn silent(exit: Exit) -> Self {
-        Self {
-            quiet: true,
-            ..Self::new(exit, "")
-        }
+        Self { quiet: true, ..Self::new(exit, "") }
     }
 
     /// Adds a step that helps.

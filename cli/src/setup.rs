@@ -91,26 +91,18 @@ pub(crate) fn bind_problem(error: &BindError) -> Problem {
         )
         .next("stay on this machine: leave out -l, or give -l 127.0.0.1")
         .next("or set up an identity: --identity DIR with ca.pem, cert.pem and key.pem"),
-        BindError::InUse(address) => Problem::new(
-            Exit::Unavailable,
-            format!("{address} is in use by another process"),
-        )
-        .next("choose another port by -p PORT (-p 0 picks a free one)")
-        .next(format!(
-            "or see who has it: ss -lunp 'sport = :{}'",
-            address.port()
-        )),
+        BindError::InUse(address) => {
+            Problem::new(Exit::Unavailable, format!("{address} is in use by another process"))
+                .next("choose another port by -p PORT (-p 0 picks a free one)")
+                .next(format!("or see who has it: ss -lunp 'sport = :{}'", address.port()))
+        }
         other => Problem::caused(Exit::Internal, other),
     }
 }
 
 /// A name for a host that nobody named: this machine's, and the port or a number.
 pub(crate) fn host_name(port: u16) -> String {
-    let number = if port == 0 {
-        std::process::id()
-    } else {
-        port.into()
-    };
+    let number = if port == 0 { std::process::id() } else { port.into() };
     format!("{}-{number}", machine())
 }
 
@@ -120,15 +112,8 @@ fn machine() -> String {
         .or_else(|| std::env::var("HOSTNAME").ok())
         .unwrap_or_default();
     let label = name.trim().split('.').next().unwrap_or_default();
-    let label: String = label
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
-        .collect();
-    if label.is_empty() {
-        "host".into()
-    } else {
-        label
-    }
+    let label: String = label.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+    if label.is_empty() { "host".into() } else { label }
 }
 
 #[cfg(test)]
@@ -139,10 +124,7 @@ mod tests {
     fn a_made_up_name_can_stand_in_a_certificate() {
         for port in [0, 4433] {
             let name = host_name(port);
-            assert!(
-                name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'),
-                "{name}"
-            );
+            assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'), "{name}");
         }
         assert!(host_name(4433).ends_with("-4433"));
     }
@@ -152,14 +134,7 @@ mod tests {
         let address = "0.0.0.0:9999".parse().unwrap();
         let problem = bind_problem(&BindError::NotLoopback(address));
         assert_eq!(problem.exit(), Exit::Denied);
-        assert!(
-            problem
-                .text()
-                .unwrap()
-                .1
-                .iter()
-                .any(|step| step.contains("--identity"))
-        );
+        assert!(problem.text().unwrap().1.iter().any(|step| step.contains("--identity")));
     }
 
     #[test]
@@ -167,9 +142,6 @@ mod tests {
         let problem = bind_problem(&BindError::InUse("127.0.0.1:9999".parse().unwrap()));
         assert_eq!(problem.exit(), Exit::Unavailable);
         let steps = problem.text().unwrap().1.join("\n");
-        assert!(
-            steps.contains("-p 0") && steps.contains("sport = :9999"),
-            "{steps}"
-        );
+        assert!(steps.contains("-p 0") && steps.contains("sport = :9999"), "{steps}");
     }
 }

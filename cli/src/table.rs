@@ -39,10 +39,7 @@ impl Cell {
 impl Table {
     /// A table without rows.
     pub(crate) fn new(headings: impl Into<Vec<&'static str>>) -> Self {
-        Self {
-            headings: headings.into(),
-            rows: Vec::new(),
-        }
+        Self { headings: headings.into(), rows: Vec::new() }
     }
 
     /// Adds a row with a cell for each heading.
@@ -55,11 +52,8 @@ impl Table {
     /// The lines, headings first.
     pub(crate) fn render(&self, terminal: &Terminal, width: Option<usize>) -> Vec<String> {
         let widths = self.widths(width);
-        let headings: Vec<Cell> = self
-            .headings
-            .iter()
-            .map(|heading| Cell::new(heading, Style::Strong))
-            .collect();
+        let headings: Vec<Cell> =
+            self.headings.iter().map(|heading| Cell::new(heading, Style::Strong)).collect();
         std::iter::once(&headings)
             .chain(&self.rows)
             .map(|row| render_row(row, &widths, terminal))
@@ -147,11 +141,7 @@ mod tests {
     fn columns_are_aligned_and_lines_have_no_tail() {
         assert_eq!(
             render(None),
-            [
-                "SERVICE  REASON",
-                "calc     a long reason to cut",
-                "größe    日本",
-            ]
+            ["SERVICE  REASON", "calc     a long reason to cut", "größe    日本",]
         );
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Colours and line breaks are for people: a stream that is no terminal gets neither.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
@@ -31,6 +32,34 @@ pub(crate) enum ColorChoice {
     Always,
     /// Never
     Never,
+}
+
+impl ColorChoice {
+    /// What `--color` says, for messages about a command line that cannot be read.
+    pub(crate) fn typed(typed: &[OsString]) -> Self {
+        let words: Vec<&str> = typed
+            .iter()
+            .filter_map(|word| word.to_str())
+            .take_while(|word| *word != "--")
+            .collect();
+        let pairs = words.windows(2).filter(|pair| pair[0] == "--color").map(|pair| pair[1]);
+        let joined = words.iter().filter_map(|word| word.strip_prefix("--color="));
+        pairs
+            .chain(joined)
+            .last()
+            .and_then(|choice| Self::from_str(choice, false).ok())
+            .unwrap_or_default()
+    }
+}
+
+impl From<ColorChoice> for clap::ColorChoice {
+    fn from(choice: ColorChoice) -> Self {
+        match choice {
+            ColorChoice::Auto => Self::Auto,
+            ColorChoice::Always => Self::Always,
+            ColorChoice::Never => Self::Never,
+        }
+    }
 }
 
 /// What a piece of text is, as its colour says it.
@@ -75,9 +104,7 @@ impl Terminal {
     /// The columns of stdout, when it is a terminal.
     pub(crate) fn width(&self) -> Option<usize> {
         let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
-        self.stdout
-            .is_terminal
-            .then_some(usize::from(width.0).max(NARROWEST))
+        self.stdout.is_terminal.then_some(usize::from(width.0).max(NARROWEST))
     }
 
     /// Colours text for stdout.
@@ -143,6 +170,18 @@ const NARROWEST: usize = 40;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_choice_of_colours_is_found_on_a_line_that_cannot_be_read() {
+        let typed = |line: &str| {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            ColorChoice::typed(&words)
+        };
+        assert_eq!(typed("jackfield --color never lss"), ColorChoice::Never);
+        assert_eq!(typed("jackfield lss --color=always"), ColorChoice::Always);
+        assert_eq!(typed("jackfield call a.b -- --color never"), ColorChoice::Auto);
+        assert_eq!(typed("jackfield --color"), ColorChoice::Auto);
+    }
 
     #[test]
     fn colours_come_only_when_asked_for() {

@@ -20,15 +20,9 @@ pub(crate) mod testing {
     pub(crate) fn method(name: &str, params: &[(&str, Type)]) -> MethodInfo {
         let params = params
             .iter()
-            .map(|(name, ty)| Field {
-                name: (*name).into(),
-                ty: ty.clone(),
-            })
+            .map(|(name, ty)| Field { name: (*name).into(), ty: ty.clone() })
             .collect();
-        let signature = Signature {
-            params,
-            result: None,
-        };
+        let signature = Signature { params, result: None };
         MethodInfo {
             name: name.into(),
             qualified: name.into(),
@@ -68,10 +62,7 @@ pub(crate) mod testing {
             check_healthy: true,
             health: Health::Healthy,
             enabled: true,
-            methods: vec![MethodSummary {
-                name: "add".into(),
-                wit: "add: func(a: f64)".into(),
-            }],
+            methods: vec![MethodSummary { name: "add".into(), wit: "add: func(a: f64)".into() }],
             metadata: BTreeMap::new(),
         }
     }

@@ -66,11 +66,7 @@ impl Ended {
     fn failed(&self, code: i32, said: &[&str]) {
         assert_eq!(self.code, Some(code), "{self:?}");
         for text in said {
-            assert!(
-                self.stderr.contains(text),
-                "{text:?} is not in {}",
-                self.stderr
-            );
+            assert!(self.stderr.contains(text), "{text:?} is not in {}", self.stderr);
         }
         assert_eq!(self.stdout, "");
     }
@@ -100,71 +96,33 @@ fn help_goes_to_stdout_with_examples_and_exit_codes() {
     let help = jackfield.run(&["--help"]);
     assert_eq!(help.code, Some(0));
     assert!(help.stdout.contains("Exit codes:") && help.stdout.contains("JACKFIELD_REGISTRY"));
-    for command in [
-        "dev",
-        "registry",
-        "host",
-        "call",
-        "ls",
-        "describe",
-        "check",
-        "completions",
-    ] {
+    for command in ["dev", "registry", "host", "call", "ls", "describe", "check", "completions"] {
         let help = jackfield.run(&[command, "--help"]);
         assert_eq!(help.code, Some(0), "{command}");
-        assert!(
-            help.stdout.contains("Examples:"),
-            "{command}: {}",
-            help.stdout
-        );
+        assert!(help.stdout.contains("Examples:"), "{command}: {}", help.stdout);
     }
-    assert!(
-        jackfield
-            .run(&["--version"])
-            .stdout
-            .starts_with("jackfield ")
-    );
+    assert!(jackfield.run(&["--version"]).stdout.starts_with("jackfield "));
 }
 
 #[test]
 fn wrong_usage_ends_with_2_and_the_next_step() {
     let jackfield = Jackfield::new();
     jackfield.run(&["lss"]).failed(2, &["'ls'"]);
-    jackfield
-        .run(&["call", "calc"])
-        .failed(2, &["SERVICE.METHOD"]);
-    jackfield
-        .run(&["call", "a.b", "--deadline", "2"])
-        .failed(2, &["write 500ms, 2s or 1m"]);
-    jackfield
-        .run(&["call", "a.b", "--x"])
-        .failed(2, &["--x=VALUE"]);
-    jackfield
-        .run(&["ls", "--registry", "localhost"])
-        .failed(2, &["127.0.0.1:9999"]);
-    jackfield
-        .run(&["ls", "--log", "a=b=c"])
-        .failed(2, &["--log"]);
-    jackfield
-        .run(&["registry", "--ttl", "3s"])
-        .failed(2, &["at least twice the heartbeat"]);
+    jackfield.run(&["call", "calc"]).failed(2, &["SERVICE.METHOD"]);
+    jackfield.run(&["call", "a.b", "--deadline", "2"]).failed(2, &["write 500ms, 2s or 1m"]);
+    jackfield.run(&["call", "a.b", "--x"]).failed(2, &["--x=VALUE"]);
+    jackfield.run(&["ls", "--registry", "localhost"]).failed(2, &["127.0.0.1:9999"]);
+    jackfield.run(&["ls", "--log", "a=b=c"]).failed(2, &["--log"]);
+    jackfield.run(&["registry", "--ttl", "3s"]).failed(2, &["at least twice the heartbeat"]);
 }
 
 #[test]
 fn bad_data_is_refused_before_anybody_is_asked() {
     let jackfield = Jackfield::new();
-    jackfield
-        .run(&["call", "a.b", "-d", "5"])
-        .failed(2, &["-d '[5]'"]);
-    jackfield
-        .run(&["call", "a.b", "-d", "{a"])
-        .failed(2, &["not JSON"]);
-    jackfield
-        .run(&["call", "a.b", "-d", "@missing.json"])
-        .failed(2, &["missing.json"]);
-    jackfield
-        .run(&["call", "a.b", "-d", "[1]", "2"])
-        .failed(2, &["given twice"]);
+    jackfield.run(&["call", "a.b", "-d", "5"]).failed(2, &["-d '[5]'"]);
+    jackfield.run(&["call", "a.b", "-d", "{a"]).failed(2, &["not JSON"]);
+    jackfield.run(&["call", "a.b", "-d", "@missing.json"]).failed(2, &["missing.json"]);
+    jackfield.run(&["call", "a.b", "-d", "[1]", "2"]).failed(2, &["given twice"]);
 }
 
 #[test]
@@ -172,19 +130,13 @@ fn without_a_registry_it_says_which_command_starts_one() {
     let jackfield = Jackfield::new();
     let (_held, address) = silent_port();
     let registry = ["--registry", &address];
-    for command in [
-        &["ls"][..],
-        &["describe", "calc"],
-        &["call", "calc.add", "-d", "[1]"],
-    ] {
+    for command in [&["ls"][..], &["describe", "calc"], &["call", "calc.add", "-d", "[1]"]] {
         let mut args = command.to_vec();
         args.extend(registry);
         if command[0] == "call" {
             args.extend(["--deadline", "1s"]);
         }
-        jackfield
-            .run(&args)
-            .failed(4, &["jackfield registry", &address]);
+        jackfield.run(&args).failed(4, &["jackfield registry", &address]);
     }
 }
 
@@ -192,11 +144,7 @@ fn without_a_registry_it_says_which_command_starts_one() {
 fn the_registry_may_come_from_the_environment() {
     let jackfield = Jackfield::new();
     let (_held, address) = silent_port();
-    let output = jackfield
-        .command(&["ls"])
-        .env("JACKFIELD_REGISTRY", &address)
-        .output()
-        .unwrap();
+    let output = jackfield.command(&["ls"]).env("JACKFIELD_REGISTRY", &address).output().unwrap();
     Ended::of(output).failed(4, &[&address]);
 }
 
@@ -204,16 +152,7 @@ fn the_registry_may_come_from_the_environment() {
 fn a_host_that_does_not_answer_is_unavailable() {
     let jackfield = Jackfield::new();
     let (_held, address) = silent_port();
-    let args = [
-        "call",
-        "calc.add",
-        "-d",
-        "[1]",
-        "--direct",
-        &address,
-        "--deadline",
-        "1s",
-    ];
+    let args = ["call", "calc.add", "-d", "[1]", "--direct", &address, "--deadline", "1s"];
     let ended = jackfield.run(&args);
     assert!(matches!(ended.code, Some(4 | 6)), "{ended:?}");
     assert!(ended.stderr.contains(&address), "{ended:?}");
@@ -223,9 +162,7 @@ fn a_host_that_does_not_answer_is_unavailable() {
 fn a_folder_that_is_not_there_says_what_to_do() {
     let jackfield = Jackfield::new();
     for command in ["dev", "host"] {
-        jackfield
-            .run(&[command, "nowhere", "-p", "0"])
-            .failed(3, &["nowhere", "mkdir"]);
+        jackfield.run(&[command, "nowhere", "-p", "0"]).failed(3, &["nowhere", "mkdir"]);
     }
 }
 
@@ -233,21 +170,15 @@ fn a_folder_that_is_not_there_says_what_to_do() {
 fn a_file_instead_of_a_folder_says_so() {
     let jackfield = Jackfield::new();
     jackfield.file("file", b"");
-    jackfield
-        .run(&["host", "file"])
-        .failed(2, &["file", "folder"]);
+    jackfield.run(&["host", "file"]).failed(2, &["file", "folder"]);
 }
 
 #[test]
 fn beyond_loopback_needs_an_identity_set_up_on_purpose() {
     let jackfield = Jackfield::new();
     fs::create_dir(jackfield.folder().join("plugins")).unwrap();
-    jackfield
-        .run(&["registry", "-l", "0.0.0.0", "-p", "0"])
-        .failed(9, &["--identity"]);
-    jackfield
-        .run(&["host", "plugins", "-l", "0.0.0.0"])
-        .failed(9, &["--identity"]);
+    jackfield.run(&["registry", "-l", "0.0.0.0", "-p", "0"]).failed(9, &["--identity"]);
+    jackfield.run(&["host", "plugins", "-l", "0.0.0.0"]).failed(9, &["--identity"]);
 }
 
 #[test]
@@ -267,15 +198,9 @@ fn a_port_in_use_says_what_to_do() {
     let (held, _) = silent_port();
     let port = held.local_addr().unwrap().port().to_string();
     fs::create_dir(jackfield.folder().join("plugins")).unwrap();
-    jackfield
-        .run(&["registry", "-p", &port])
-        .failed(4, &["in use", "-p"]);
-    jackfield
-        .run(&["host", "plugins", "-p", &port])
-        .failed(4, &["in use", "-p"]);
-    jackfield
-        .run(&["dev", "-p", &port])
-        .failed(4, &["in use", "-p"]);
+    jackfield.run(&["registry", "-p", &port]).failed(4, &["in use", "-p"]);
+    jackfield.run(&["host", "plugins", "-p", &port]).failed(4, &["in use", "-p"]);
+    jackfield.run(&["dev", "-p", &port]).failed(4, &["in use", "-p"]);
 }
 
 #[test]
@@ -284,16 +209,8 @@ fn check_shows_the_methods_of_a_component() {
     let file = jackfield.file("oracle.wasm", &wat::parse_str(COMPONENT).unwrap());
     let ended = jackfield.run(&["check", &file]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(
-        ended.stdout.contains("answer: func(to: u32) -> u32"),
-        "{}",
-        ended.stdout
-    );
-    assert!(
-        ended.stdout.contains("jackfield call oracle.answer 1"),
-        "{}",
-        ended.stdout
-    );
+    assert!(ended.stdout.contains("answer: func(to: u32) -> u32"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("jackfield call oracle.answer 1"), "{}", ended.stdout);
     let json = jackfield.run(&["check", &file, "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(json["service"]["methods"][0]["name"], "answer");
@@ -320,9 +237,7 @@ fn check_says_why_a_file_would_not_load() {
         let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
         assert!(json["rejected"].is_string(), "{json}");
     }
-    jackfield
-        .run(&["check", "missing.wasm"])
-        .failed(3, &["missing.wasm"]);
+    jackfield.run(&["check", "missing.wasm"]).failed(3, &["missing.wasm"]);
 }
 
 #[test]
@@ -372,27 +287,15 @@ struct Server {
 
 impl Server {
     fn start(mut command: Command) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         Self { child, line }
     }
 
     fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-s", name, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
     fn end(&mut self) -> Option<i32> {
@@ -413,13 +316,7 @@ fn a_registry_says_where_it_listens_and_ends_on_either_signal() {
     let jackfield = Jackfield::new();
     for signal in ["INT", "TERM"] {
         let mut registry = Server::start(jackfield.command(&["registry", "-p", "0"]));
-        assert!(
-            registry
-                .line
-                .starts_with("registry listening on 127.0.0.1:"),
-            "{}",
-            registry.line
-        );
+        assert!(registry.line.starts_with("registry listening on 127.0.0.1:"), "{}", registry.line);
         registry.signal(signal);
         assert_eq!(registry.end(), Some(0), "{signal}");
     }

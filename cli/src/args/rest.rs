@@ -36,10 +36,7 @@ pub(crate) fn split(typed: Vec<OsString>, command: &Command) -> Result<Split, cl
 }
 
 fn whole(typed: Vec<OsString>) -> Split {
-    Split {
-        for_clap: typed,
-        ..Split::default()
-    }
+    Split { for_clap: typed, ..Split::default() }
 }
 
 /// Where the command's name stands: behind options of every command and their values.
@@ -69,12 +66,8 @@ impl Known {
                 Some((name, value)) => (name, Some(value)),
                 None => (long, None),
             };
-            let arg = command
-                .get_arguments()
-                .find(|arg| arg.get_long() == Some(name))?;
-            return Some(Self {
-                takes_next: value.is_none() && arg.get_action().takes_values(),
-            });
+            let arg = command.get_arguments().find(|arg| arg.get_long() == Some(name))?;
+            return Some(Self { takes_next: value.is_none() && arg.get_action().takes_values() });
         }
         Self::find_short(text.strip_prefix('-')?, command)
     }
@@ -84,9 +77,7 @@ impl Known {
         let mut rest = letters.chars();
         let mut found = None;
         while let Some(letter) = rest.next() {
-            let arg = command
-                .get_arguments()
-                .find(|arg| arg.get_short() == Some(letter))?;
+            let arg = command.get_arguments().find(|arg| arg.get_short() == Some(letter))?;
             if arg.get_action().takes_values() {
                 let takes_next = rest.as_str().is_empty();
                 return Some(Self { takes_next });
@@ -107,12 +98,7 @@ struct Splitter<'a> {
 impl<'a> Splitter<'a> {
     fn new(mut typed: Vec<OsString>, at: usize, call: &'a Command) -> Self {
         let rest = typed.split_off(at + 1).into_iter().peekable();
-        Self {
-            split: whole(typed),
-            target: None,
-            rest,
-            call,
-        }
+        Self { split: whole(typed), target: None, rest, call }
     }
 
     fn run(mut self) -> Result<Split, clap::Error> {
@@ -177,9 +163,7 @@ impl<'a> Splitter<'a> {
             Some(option) => format!(" (did you mean the option --{option}?)"),
             None => String::new(),
         };
-        error(format!(
-            "the parameter --{name} has no value; write --{name}=VALUE{slip}"
-        ))
+        error(format!("the parameter --{name} has no value; write --{name}=VALUE{slip}"))
     }
 }
 

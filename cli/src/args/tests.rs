@@ -63,22 +63,13 @@ fn two_dashes_end_the_options() {
 #[test]
 fn data_takes_whatever_follows() {
     assert_eq!(call("jackfield call a.b -d -").data.as_deref(), Some("-"));
-    assert_eq!(
-        call("jackfield call a.b -vd [-1]").data.as_deref(),
-        Some("[-1]")
-    );
-    assert_eq!(
-        call("jackfield call a.b --data=[1]").data.as_deref(),
-        Some("[1]")
-    );
+    assert_eq!(call("jackfield call a.b -vd [-1]").data.as_deref(), Some("[-1]"));
+    assert_eq!(call("jackfield call a.b --data=[1]").data.as_deref(), Some("[1]"));
 }
 
 #[test]
 fn a_parameter_without_value_is_told_how_to_give_one() {
-    for line in [
-        "jackfield call a.b --loud",
-        "jackfield call a.b --loud --c 1",
-    ] {
+    for line in ["jackfield call a.b --loud", "jackfield call a.b --loud --c 1"] {
         let error = read(line).unwrap_err().to_string();
         assert!(error.contains("--loud=VALUE"), "{error}");
     }
@@ -112,17 +103,7 @@ fn registries_are_separated_by_commas_or_repeated() {
 
 #[test]
 fn an_address_needs_a_port() {
-    for text in [
-        "localhost",
-        "::1",
-        "[::1]",
-        "a:",
-        "a:x",
-        ":1",
-        "a:0",
-        "::1:9999",
-        "a:70000",
-    ] {
+    for text in ["localhost", "::1", "[::1]", "a:", "a:x", ":1", "a:0", "::1:9999", "a:70000"] {
         assert!(address(text).is_err(), "{text}");
     }
     for text in ["localhost:1", "[::1]:9999", "127.0.0.1:65535"] {
@@ -140,11 +121,7 @@ fn help_is_found_anywhere_before_two_dashes() {
 fn every_command_shows_examples() {
     for command in Cli::command().get_subcommands() {
         let help = command.get_after_help().map(ToString::to_string);
-        assert!(
-            help.is_some_and(|help| help.contains("Examples:")),
-            "{}",
-            command.get_name()
-        );
+        assert!(help.is_some_and(|help| help.contains("Examples:")), "{}", command.get_name());
     }
 }
 

@@ -50,9 +50,7 @@ fn read_all(place: &str, source: impl Read) -> Outcome<String> {
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        Problem::usage(format!(
-            "-d: {place} is not UTF-8 at byte {at}; JSON is always UTF-8"
-        ))
+        Problem::usage(format!("-d: {place} is not UTF-8 at byte {at}; JSON is always UTF-8"))
     })
 }
 
@@ -65,14 +63,8 @@ impl Arguments {
         })?;
         let json = json.get().to_owned();
         match json.as_bytes().first() {
-            Some(b'[') => Ok(Self {
-                positional: Some(json),
-                ..Self::default()
-            }),
-            Some(b'{') => Ok(Self {
-                named: Some(json),
-                ..Self::default()
-            }),
+            Some(b'[') => Ok(Self { positional: Some(json), ..Self::default() }),
+            Some(b'{') => Ok(Self { named: Some(json), ..Self::default() }),
             _ => Err(Problem::usage(
                 "-d takes an array (arguments by position) or an object (by name)",
             )
@@ -94,26 +86,16 @@ impl Arguments {
 
     /// Of words and names, each read by its parameter's type.
     pub(crate) fn from_typed(call: &CallArgs, signature: &Signature) -> Outcome<Self> {
-        let reader = Reader {
-            target: &call.target,
-            signature,
-        };
+        let reader = Reader { target: &call.target, signature };
         Ok(Self {
-            positional: reader
-                .words(&call.words)?
-                .map(|words| Value::from(words).to_string()),
-            named: reader
-                .names(&call.named)?
-                .map(|names| Value::from(names).to_string()),
+            positional: reader.words(&call.words)?.map(|words| Value::from(words).to_string()),
+            named: reader.names(&call.named)?.map(|names| Value::from(names).to_string()),
         })
     }
 
     /// These and `other`; see [`Self::check_beside`].
     pub(crate) fn and(self, other: Self) -> Self {
-        Self {
-            positional: self.positional.or(other.positional),
-            named: self.named.or(other.named),
-        }
+        Self { positional: self.positional.or(other.positional), named: self.named.or(other.named) }
     }
 }
 
@@ -134,11 +116,8 @@ impl Reader<'_> {
                 self.wit()
             )));
         }
-        let values: Result<Vec<_>, _> = words
-            .iter()
-            .zip(params)
-            .map(|(word, param)| self.value(word, param))
-            .collect();
+        let values: Result<Vec<_>, _> =
+            words.iter().zip(params).map(|(word, param)| self.value(word, param)).collect();
         Ok(Some(values?).filter(|values| !values.is_empty()))
     }
 
@@ -146,10 +125,7 @@ impl Reader<'_> {
         let mut values = Map::new();
         for (name, text) in named {
             let param = self.parameter(name)?;
-            if values
-                .insert(name.clone(), self.value(text, param)?)
-                .is_some()
-            {
+            if values.insert(name.clone(), self.value(text, param)?).is_some() {
                 return Err(self.problem(format!("the parameter `{name}` is given twice")));
             }
         }
@@ -158,37 +134,30 @@ impl Reader<'_> {
 
     fn value(&self, text: &str, param: &Field) -> Outcome<Value> {
         read_word(text, &param.ty).map_err(|error| {
-            self.problem(format!(
-                "{}, parameter `{}`: {error}",
-                self.target, param.name
-            ))
+            self.problem(format!("{}, parameter `{}`: {error}", self.target, param.name))
         })
     }
 
     fn parameter(&self, name: &str) -> Outcome<&Field> {
         let params = &self.signature.params;
-        params
-            .iter()
-            .find(|param| param.name == name)
-            .ok_or_else(|| {
-                let names = params.iter().map(|param| &*param.name);
-                let hint = match nearest(name, names) {
-                    Some(near) => format!("; did you mean --{near}?"),
-                    None => ".".to_owned(),
-                };
-                self.problem(format!(
-                    "{} has no parameter `{name}`{hint} It is {}",
-                    self.target,
-                    self.wit()
-                ))
-            })
+        params.iter().find(|param| param.name == name).ok_or_else(|| {
+            let names = params.iter().map(|param| &*param.name);
+            let hint = match nearest(name, names) {
+                Some(near) => format!("; did you mean --{near}?"),
+                None => ".".to_owned(),
+            };
+            self.problem(format!(
+                "{} has no parameter `{name}`{hint} It is {}",
+                self.target,
+                self.wit()
+            ))
+        })
     }
 
     /// `add: func(a: f64, b: f64) -> f64`
     fn wit(&self) -> String {
         let method = &self.target.method;
-        self.signature
-            .to_wit(method.rsplit('#').next().unwrap_or(method))
+        self.signature.to_wit(method.rsplit('#').next().unwrap_or(method))
     }
 
     fn problem(&self, what: String) -> Problem {
@@ -219,10 +188,7 @@ mod tests {
     use jackfield_wire::ty::Type;
 
     fn signature() -> Signature {
-        let field = |name: &str, ty| Field {
-            name: name.into(),
-            ty,
-        };
+        let field = |name: &str, ty| Field { name: name.into(), ty };
         Signature {
             params: vec![
                 field("first", Type::F64),
@@ -279,19 +245,13 @@ mod tests {
     #[test]
     fn too_many_words_are_told_what_there_is() {
         let text = text(read(&["1", "2", "3", "4"], &[]));
-        assert!(
-            text.contains("takes 3 arguments, not 4: add: func(first: f64"),
-            "{text}"
-        );
+        assert!(text.contains("takes 3 arguments, not 4: add: func(first: f64"), "{text}");
     }
 
     #[test]
     fn a_word_of_the_wrong_type_names_its_parameter() {
         let text = text(read(&["x"], &[]));
-        assert!(
-            text.contains("parameter `first`") && text.contains("f64"),
-            "{text}"
-        );
+        assert!(text.contains("parameter `first`") && text.contains("f64"), "{text}");
     }
 
     #[test]
@@ -327,16 +287,8 @@ mod tests {
         let both = read(&["1"], &[]).unwrap().and(by_name.clone());
         assert!(both.positional.is_some() && both.named.is_some());
         assert!(by_name.check_beside(&typed(&["1"], &[])).is_ok());
-        let doubled = by_name
-            .check_beside(&typed(&[], &[("b", "1")]))
-            .unwrap_err();
-        assert!(
-            doubled
-                .text()
-                .unwrap()
-                .0
-                .contains("by name are given twice")
-        );
+        let doubled = by_name.check_beside(&typed(&[], &[("b", "1")])).unwrap_err();
+        assert!(doubled.text().unwrap().0.contains("by name are given twice"));
         let by_position = Arguments::from_data("[1]").unwrap();
         assert!(by_position.check_beside(&typed(&["1"], &[])).is_err());
     }

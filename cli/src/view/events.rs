@@ -9,55 +9,29 @@ use crate::terminal::{Style, Terminal};
 /// The line for an event.
 pub(crate) fn line(event: &HostEvent, terminal: &Terminal) -> Option<String> {
     let (style, word, text) = match event {
-        HostEvent::Loaded {
-            service,
-            generation,
-            took,
-        } => (
+        HostEvent::Loaded { service, generation, took } => (
             Style::Good,
             "loaded",
-            format!(
-                "{service}  {}  in {}",
-                generation.short(),
-                duration::show(*took)
-            ),
+            format!("{service}  {}  in {}", generation.short(), duration::show(*took)),
         ),
-        HostEvent::Replaced {
-            service,
-            from,
-            to,
-            took,
-        } => (
+        HostEvent::Replaced { service, from, to, took } => (
             Style::Good,
             "replaced",
-            format!(
-                "{service}  {} → {}  in {}",
-                from.short(),
-                to.short(),
-                duration::show(*took)
-            ),
+            format!("{service}  {} → {}  in {}", from.short(), to.short(), duration::show(*took)),
         ),
-        HostEvent::Rejected {
-            file,
-            reason,
-            serving,
-            ..
-        } => {
+        HostEvent::Rejected { file, reason, serving, .. } => {
             let serving = match serving {
-                Some(generation) => format!(
-                    " (the version before, {}, goes on serving)",
-                    generation.short()
-                ),
+                Some(generation) => {
+                    format!(" (the version before, {}, goes on serving)", generation.short())
+                }
                 None => String::new(),
             };
             (Style::Bad, "rejected", format!("{file}: {reason}{serving}"))
         }
         HostEvent::Withdrawn { service } => (Style::Doubtful, "removed", service.to_string()),
-        HostEvent::RegistryLost { registry, reason } => (
-            Style::Doubtful,
-            "registry",
-            format!("{registry} cannot be reached: {reason}"),
-        ),
+        HostEvent::RegistryLost { registry, reason } => {
+            (Style::Doubtful, "registry", format!("{registry} cannot be reached: {reason}"))
+        }
         _ => return None,
     };
     let word = terminal.paint(style, &format!("{word:<8}"));
@@ -78,21 +52,10 @@ mod tests {
     #[test]
     fn each_change_is_one_line() {
         let service = ServiceName::new("calc").unwrap();
-        let (from, to) = (
-            Generation::of_digest([1; 32]),
-            Generation::of_digest([2; 32]),
-        );
+        let (from, to) = (Generation::of_digest([1; 32]), Generation::of_digest([2; 32]));
         let took = Duration::from_millis(41);
-        let replaced = HostEvent::Replaced {
-            service: service.clone(),
-            from,
-            to,
-            took,
-        };
-        assert_eq!(
-            shown(&replaced),
-            "replaced  calc  010101010101 → 020202020202  in 41.0 ms"
-        );
+        let replaced = HostEvent::Replaced { service: service.clone(), from, to, took };
+        assert_eq!(shown(&replaced), "replaced  calc  010101010101 → 020202020202  in 41.0 ms");
         assert_eq!(shown(&HostEvent::Withdrawn { service }), "removed   calc");
     }
 

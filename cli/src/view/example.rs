@@ -7,10 +7,7 @@ use serde_json::Value;
 /// an option.
 pub(crate) fn call_line(service: &str, method: &MethodInfo) -> String {
     let values = method.signature.example();
-    let mut line = format!(
-        "jackfield call {}",
-        quote(&format!("{service}.{}", method.name))
-    );
+    let mut line = format!("jackfield call {}", quote(&format!("{service}.{}", method.name)));
     let mut skipped = false;
     for param in &method.signature.params {
         let Some(value) = values.get(&param.name) else {
@@ -55,10 +52,7 @@ mod tests {
     #[test]
     fn required_parameters_are_words_and_options_are_left_out() {
         let option = Type::Option(Box::new(Type::F64));
-        let add = method(
-            "add",
-            &[("a", Type::F64), ("b", Type::String), ("c", option)],
-        );
+        let add = method("add", &[("a", Type::F64), ("b", Type::String), ("c", option)]);
         assert_eq!(call_line("calc", &add), "jackfield call calc.add 1.5 text");
     }
 
@@ -66,19 +60,13 @@ mod tests {
     fn a_parameter_behind_an_option_is_named() {
         let option = Type::Option(Box::new(Type::F64));
         let pad = method("pad", &[("width", option), ("text", Type::String)]);
-        assert_eq!(
-            call_line("text", &pad),
-            "jackfield call text.pad --param text=text"
-        );
+        assert_eq!(call_line("text", &pad), "jackfield call text.pad --param text=text");
     }
 
     #[test]
     fn what_a_shell_would_read_otherwise_is_quoted() {
         let mean = method("demo:x/y#mean", &[("of", Type::List(Box::new(Type::F64)))]);
-        assert_eq!(
-            call_line("calc", &mean),
-            "jackfield call 'calc.demo:x/y#mean' '[1.5]'"
-        );
+        assert_eq!(call_line("calc", &mean), "jackfield call 'calc.demo:x/y#mean' '[1.5]'");
         assert_eq!(quote("it's"), "'it'\\''s'");
         assert_eq!(quote(""), "''");
     }

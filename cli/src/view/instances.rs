@@ -10,15 +10,8 @@ use crate::terminal::{Style, Terminal};
 
 /// The table of instances.
 pub(crate) fn table(instances: &[&Instance]) -> Table {
-    let mut table = Table::new([
-        "SERVICE",
-        "VERSION",
-        "HOST",
-        "ADDRESS",
-        "HEALTH",
-        "GENERATION",
-        "METHODS",
-    ]);
+    let mut table =
+        Table::new(["SERVICE", "VERSION", "HOST", "ADDRESS", "HEALTH", "GENERATION", "METHODS"]);
     for instance in instances {
         let generation = instance.generation.map(|generation| generation.short());
         table.row([
@@ -40,10 +33,7 @@ pub(crate) fn methods(instances: &[&Instance], terminal: &Terminal) -> Vec<Strin
     let mut groups: BTreeMap<&str, Vec<(&[MethodSummary], Vec<&str>)>> = BTreeMap::new();
     for instance in instances {
         let group = groups.entry(instance.service.as_str()).or_default();
-        match group
-            .iter_mut()
-            .find(|(methods, _)| *methods == instance.methods)
-        {
+        match group.iter_mut().find(|(methods, _)| *methods == instance.methods) {
             Some((_, hosts)) => hosts.push(&instance.host),
             None => group.push((&instance.methods, vec![&instance.host])),
         }
@@ -52,22 +42,10 @@ pub(crate) fn methods(instances: &[&Instance], terminal: &Terminal) -> Vec<Strin
     for (service, group) in groups {
         let differ = group.len() > 1;
         for (methods, hosts) in group {
-            let on = if differ {
-                format!(" on {}", hosts.join(", "))
-            } else {
-                String::new()
-            };
+            let on = if differ { format!(" on {}", hosts.join(", ")) } else { String::new() };
             lines.push(String::new());
-            lines.push(format!(
-                "{}{}",
-                terminal.paint(Style::Strong, service),
-                printable(&on)
-            ));
-            lines.extend(
-                methods
-                    .iter()
-                    .map(|method| format!("  {}", printable(&method.wit))),
-            );
+            lines.push(format!("{}{}", terminal.paint(Style::Strong, service), printable(&on)));
+            lines.extend(methods.iter().map(|method| format!("  {}", printable(&method.wit))));
         }
     }
     lines
@@ -89,11 +67,7 @@ pub(crate) fn rejections(instances: &[&Instance], terminal: &Terminal) -> Vec<St
             format!("{word}  {}", text.replace('\n', " "))
         })
         .collect();
-    if lines.is_empty() {
-        lines
-    } else {
-        [vec![String::new()], lines].concat()
-    }
+    if lines.is_empty() { lines } else { [vec![String::new()], lines].concat() }
 }
 
 fn optional(text: Option<&str>) -> Cell {
@@ -128,29 +102,16 @@ mod tests {
     #[test]
     fn a_row_tells_where_and_how_an_instance_is() {
         let lines = table(&[&instance("left")]).render(&terminal(), None);
-        assert_eq!(
-            lines[1],
-            "calc     0.1.0    left  127.0.0.1:4433  healthy  abababababab  1"
-        );
+        assert_eq!(lines[1], "calc     0.1.0    left  127.0.0.1:4433  healthy  abababababab  1");
     }
 
     #[test]
     fn an_instance_that_may_not_serve_says_so() {
-        let disabled = Instance {
-            enabled: false,
-            ..instance("left")
-        };
-        let suspect = Instance {
-            health: Health::Suspect,
-            version: None,
-            ..instance("right")
-        };
+        let disabled = Instance { enabled: false, ..instance("left") };
+        let suspect = Instance { health: Health::Suspect, version: None, ..instance("right") };
         let lines = table(&[&disabled, &suspect]).render(&terminal(), None);
         assert!(lines[1].contains("disabled"), "{lines:?}");
-        assert!(
-            lines[2].contains("suspect") && lines[2].contains(" -  "),
-            "{lines:?}"
-        );
+        assert!(lines[2].contains("suspect") && lines[2].contains(" -  "), "{lines:?}");
     }
 
     #[test]
@@ -158,10 +119,7 @@ mod tests {
         let (left, right) = (instance("left"), instance("right"));
         let lines = methods(&[&left, &right], &terminal());
         assert_eq!(lines, ["", "calc", "  add: func(a: f64)"]);
-        let changed = Instance {
-            methods: Vec::new(),
-            ..right
-        };
+        let changed = Instance { methods: Vec::new(), ..right };
         let lines = methods(&[&left, &changed], &terminal());
         assert_eq!(lines[1], "calc on left");
         assert_eq!(lines[4], "calc on right");
@@ -169,27 +127,15 @@ mod tests {
 
     #[test]
     fn a_file_that_does_not_serve_says_why() {
-        let mut never = Instance {
-            enabled: false,
-            generation: None,
-            ..instance("left")
-        };
-        never
-            .metadata
-            .insert(REJECTED.into(), "calc.wasm: truncated".into());
-        let older = Instance {
-            enabled: true,
-            generation: instance("x").generation,
-            ..never.clone()
-        };
+        let mut never = Instance { enabled: false, generation: None, ..instance("left") };
+        never.metadata.insert(REJECTED.into(), "calc.wasm: truncated".into());
+        let older =
+            Instance { enabled: true, generation: instance("x").generation, ..never.clone() };
         assert!(table(&[&never]).render(&terminal(), None)[1].contains("  rejected  "));
         let lines = rejections(&[&never, &older, &instance("right")], &terminal());
         assert_eq!(lines.len(), 3, "{lines:?}");
         assert_eq!(lines[1], "rejected  calc on left: calc.wasm: truncated");
-        assert!(
-            lines[2].ends_with("abababababab goes on serving"),
-            "{lines:?}"
-        );
+        assert!(lines[2].ends_with("abababababab goes on serving"), "{lines:?}");
         assert!(rejections(&[&instance("right")], &terminal()).is_empty());
     }
 
@@ -198,10 +144,7 @@ mod tests {
         let mut bad = instance("a\u{1b}[2J\nb");
         bad.methods[0].wit = "x\u{1b}[0m".into();
         let lines = table(&[&bad]).render(&terminal(), None);
-        assert!(
-            !lines.concat().contains('\u{1b}') && lines.len() == 2,
-            "{lines:?}"
-        );
+        assert!(!lines.concat().contains('\u{1b}') && lines.len() == 2, "{lines:?}");
         assert!(!methods(&[&bad], &terminal()).concat().contains('\u{1b}'));
     }
 }

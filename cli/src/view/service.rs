@@ -25,18 +25,13 @@ impl Hidden {
 
     /// The methods to show.
     pub(crate) fn filter<'a>(self, info: &'a ServiceInfo) -> impl Iterator<Item = &'a MethodInfo> {
-        info.methods
-            .iter()
-            .filter(move |method| self == Self::Show || !method.hidden)
+        info.methods.iter().filter(move |method| self == Self::Show || !method.hidden)
     }
 }
 
 /// Text about a service and all its methods.
 pub(crate) fn service(info: &ServiceInfo, hidden: Hidden, terminal: &Terminal) -> String {
-    let mut page = Page {
-        text: String::new(),
-        terminal,
-    };
+    let mut page = Page { text: String::new(), terminal };
     page.line(0, &heading(info, terminal));
     if let Some(reason) = &info.rejected {
         let warning = terminal.paint(Style::Doubtful, "its newest file does not serve:");
@@ -55,16 +50,10 @@ pub(crate) fn service(info: &ServiceInfo, hidden: Hidden, terminal: &Terminal) -
 
 /// Text about one method, with the schemas that programs use.
 pub(crate) fn method(info: &ServiceInfo, method: &MethodInfo, terminal: &Terminal) -> String {
-    let mut page = Page {
-        text: String::new(),
-        terminal,
-    };
+    let mut page = Page { text: String::new(), terminal };
     page.method(info, method);
     if method.qualified != method.name {
-        page.line(
-            2,
-            &format!("qualified name: {}", printable(&method.qualified)),
-        );
+        page.line(2, &format!("qualified name: {}", printable(&method.qualified)));
     }
     page.definitions(std::iter::once(method));
     page.schema("arguments (JSON Schema):", &method.params_schema);
@@ -76,18 +65,10 @@ pub(crate) fn method(info: &ServiceInfo, method: &MethodInfo, terminal: &Termina
 
 /// `calc 0.1.0  generation abababababab`
 pub(crate) fn heading(info: &ServiceInfo, terminal: &Terminal) -> String {
-    let version = info
-        .version
-        .as_deref()
-        .map(|version| format!(" {version}"))
-        .unwrap_or_default();
+    let version = info.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
     let name = terminal.paint(Style::Strong, info.service.as_str());
     let generation = format!("generation {}", info.generation.short());
-    format!(
-        "{name}{}  {}",
-        printable(&version),
-        terminal.paint(Style::Faint, &generation)
-    )
+    format!("{name}{}  {}", printable(&version), terminal.paint(Style::Faint, &generation))
 }
 
 struct Page<'a> {
@@ -159,10 +140,7 @@ impl Page<'_> {
         }
         self.title("cannot be called");
         for refused in &info.refused {
-            self.line(
-                2,
-                &printable(&format!("{}: {}", refused.name, refused.reason)),
-            );
+            self.line(2, &printable(&format!("{}: {}", refused.name, refused.reason)));
         }
     }
 
@@ -190,14 +168,8 @@ mod tests {
     }
 
     fn point() -> Type {
-        let field = |name: &str| Field {
-            name: name.into(),
-            ty: Type::F64,
-        };
-        Type::Record {
-            name: Some("point".into()),
-            fields: vec![field("x"), field("y")],
-        }
+        let field = |name: &str| Field { name: name.into(), ty: Type::F64 };
+        Type::Record { name: Some("point".into()), fields: vec![field("x"), field("y")] }
     }
 
     #[test]
@@ -206,11 +178,7 @@ mod tests {
         add.docs = Some("Adds.\nTwice.".into());
         let moved = testing::method("move", &[("p", point())]);
         let again = testing::method("again", &[("p", point())]);
-        let text = service(
-            &testing::service(vec![add, moved, again]),
-            Hidden::Omit,
-            &terminal(),
-        );
+        let text = service(&testing::service(vec![add, moved, again]), Hidden::Omit, &terminal());
         assert!(text.starts_with("calc 0.1.0  generation abababababab\n\nadd: func(a: f64)\n"));
         assert!(
             text.contains("    Adds.\n    Twice.\n    jackfield call calc.add 1.5\n"),
@@ -232,17 +200,11 @@ mod tests {
     #[test]
     fn what_cannot_be_called_says_why() {
         let mut info = testing::service(Vec::new());
-        info.refused.push(RefusedFunction {
-            name: "open".into(),
-            reason: "a resource".into(),
-        });
+        info.refused.push(RefusedFunction { name: "open".into(), reason: "a resource".into() });
         info.rejected = Some("truncated \u{1b}[2J".into());
         let text = service(&info, Hidden::Omit, &terminal());
         assert!(text.contains("  open: a resource\n"), "{text}");
-        assert!(
-            text.contains("its newest file does not serve: truncated \\u{1b}[2J"),
-            "{text}"
-        );
+        assert!(text.contains("its newest file does not serve: truncated \\u{1b}[2J"), "{text}");
     }
 
     #[test]
