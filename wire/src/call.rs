@@ -77,9 +77,7 @@ pub struct Generation(#[cbor(n(0), with = "minicbor::bytes")] [u8; 16]);
 impl Generation {
     /// The generation of content with this SHA-256.
     pub fn of_digest(sha256: [u8; 32]) -> Self {
-        let (first, _) = sha256
-            .split_first_chunk()
-            .expect("32 bytes have a first 16");
+        let (first, _) = sha256.split_first_chunk().expect("32 bytes have a first 16");
         Self(*first)
     }
 
@@ -129,9 +127,7 @@ impl serde::Serialize for Generation {
 
 impl<'de> serde::Deserialize<'de> for Generation {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -169,10 +165,7 @@ mod tests {
             executed: Executed::Yes,
             message: Some("unreachable"),
             generation: Some(Generation([7; 16])),
-            load: Some(Load {
-                in_flight: 3,
-                queued: 0,
-            }),
+            load: Some(Load { in_flight: 3, queued: 0 }),
             retry_after_ms: None,
         };
         let bytes = to_cbor(&head);
@@ -185,10 +178,7 @@ mod tests {
         struct Later<'a>(#[n(0)] &'a str, #[n(1)] &'a str, #[n(5)] bool, #[n(9)] u64);
         let bytes = to_cbor(&Later("calc", "add", true, 1));
         let head: CallHead<'_> = from_cbor(&bytes).unwrap();
-        assert_eq!(
-            (head.service, head.method, head.idempotent),
-            ("calc", "add", true)
-        );
+        assert_eq!((head.service, head.method, head.idempotent), ("calc", "add", true));
     }
 
     #[test]

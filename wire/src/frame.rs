@@ -59,12 +59,7 @@ pub struct FrameLimits {
 
 impl Default for FrameLimits {
     fn default() -> Self {
-        Self {
-            head: 16 << 10,
-            arguments: 4 << 20,
-            value: 16 << 20,
-            message: 1 << 20,
-        }
+        Self { head: 16 << 10, arguments: 4 << 20, value: 16 << 20, message: 1 << 20 }
     }
 }
 
@@ -131,11 +126,7 @@ pub struct FrameDecoder {
 impl FrameDecoder {
     /// A decoder at the start of a stream.
     pub fn new(limits: FrameLimits) -> Self {
-        Self {
-            limits,
-            chunk: Bytes::new(),
-            partial: BytesMut::new(),
-        }
+        Self { limits, chunk: Bytes::new(), partial: BytesMut::new() }
     }
 
     /// Takes the next bytes of the stream.
@@ -167,10 +158,7 @@ impl FrameDecoder {
             return Ok(None);
         }
         self.chunk.advance(PREFIX);
-        Ok(Some(Frame {
-            kind,
-            payload: self.chunk.split_to(len),
-        }))
+        Ok(Some(Frame { kind, payload: self.chunk.split_to(len) }))
     }
 
     /// Says whether the stream may end here.
@@ -186,9 +174,7 @@ impl FrameDecoder {
             Ok((_, len)) if self.partial.len() >= PREFIX => PREFIX + len,
             _ => PREFIX,
         };
-        Err(FrameError::Truncated {
-            missing: want.saturating_sub(have),
-        })
+        Err(FrameError::Truncated { missing: want.saturating_sub(have) })
     }
 
     fn next_spanning(&mut self) -> Result<Option<Frame>, FrameError> {
@@ -203,10 +189,7 @@ impl FrameDecoder {
         }
         let mut whole = std::mem::take(&mut self.partial).freeze();
         whole.advance(PREFIX);
-        Ok(Some(Frame {
-            kind,
-            payload: whole,
-        }))
+        Ok(Some(Frame { kind, payload: whole }))
     }
 
     /// Moves bytes from the chunk until `partial` holds `len` or the chunk is used up.
@@ -233,10 +216,7 @@ impl FrameDecoder {
         if len > limit {
             return Err(FrameError::TooLong { kind, len, limit });
         }
-        Ok((
-            kind,
-            usize::try_from(len).expect("a u32 fits a usize on every target of wasmtime"),
-        ))
+        Ok((kind, usize::try_from(len).expect("a u32 fits a usize on every target of wasmtime")))
     }
 }
 
@@ -313,11 +293,8 @@ mod tests {
         let mut decoder = FrameDecoder::new(FrameLimits::default());
         decoder.push(Bytes::from_static(&[2, 0xff, 0xff, 0xff, 0xff]));
         let error = decoder.next_frame().unwrap_err();
-        let expected = FrameError::TooLong {
-            kind: FrameKind::Positional,
-            len: u32::MAX,
-            limit: 4 << 20,
-        };
+        let expected =
+            FrameError::TooLong { kind: FrameKind::Positional, len: u32::MAX, limit: 4 << 20 };
         assert_eq!(error, expected);
     }
 

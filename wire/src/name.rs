@@ -23,10 +23,7 @@ impl ServiceName {
         if name.len() > MAX_NAME {
             return Err(NameError::TooLong { len: name.len() });
         }
-        match name
-            .chars()
-            .find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_'))
-        {
+        match name.chars().find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_')) {
             Some(character) => Err(NameError::Character { character }),
             None => Ok(Self(name)),
         }
@@ -142,10 +139,8 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self, TargetError> {
         match text.split_once('.') {
             Some((service, method)) if !method.is_empty() => Ok(Self {
-                service: ServiceName::new(service).map_err(|error| TargetError::Service {
-                    target: text.into(),
-                    error,
-                })?,
+                service: ServiceName::new(service)
+                    .map_err(|error| TargetError::Service { target: text.into(), error })?,
                 method: method.into(),
             }),
             _ => Err(TargetError::NoMethod(text.into())),
@@ -212,10 +207,7 @@ mod tests {
         let error = ServiceName::new("a/b").unwrap_err();
         assert_eq!(error, NameError::Character { character: '/' });
         assert_eq!(ServiceName::new(""), Err(NameError::Empty));
-        assert_eq!(
-            ServiceName::new("x".repeat(65)),
-            Err(NameError::TooLong { len: 65 })
-        );
+        assert_eq!(ServiceName::new("x".repeat(65)), Err(NameError::TooLong { len: 65 }));
     }
 
     #[test]

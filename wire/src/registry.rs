@@ -291,28 +291,18 @@ mod tests {
             check_healthy: true,
             health: Health::Suspect,
             enabled: true,
-            methods: vec![MethodSummary {
-                name: "add".into(),
-                wit: "add: func()".into(),
-            }],
+            methods: vec![MethodSummary { name: "add".into(), wit: "add: func()".into() }],
             metadata: BTreeMap::from([("zone".into(), "a".into())]),
         }
     }
 
     #[test]
     fn requests_and_replies_survive_the_wire() {
-        let revision = Revision {
-            epoch: u64::MAX,
-            number: 7,
-        };
+        let revision = Revision { epoch: u64::MAX, number: 7 };
         let request = Request::Register(vec![instance()]);
         assert_eq!(from_cbor::<Request>(&to_cbor(&request)).unwrap(), request);
-        let snapshot = Snapshot {
-            revision,
-            instances: vec![instance()],
-            last: true,
-            authoritative: false,
-        };
+        let snapshot =
+            Snapshot { revision, instances: vec![instance()], last: true, authoritative: false };
         let reply = Reply::Event(WatchEvent::Snapshot(snapshot));
         assert_eq!(from_cbor::<Reply>(&to_cbor(&reply)).unwrap(), reply);
     }
@@ -321,23 +311,11 @@ mod tests {
     fn only_an_enabled_and_healthy_instance_is_available() {
         let suspect = instance();
         assert!(!suspect.is_available());
-        let unchecked = Instance {
-            check_healthy: false,
-            ..instance()
-        };
+        let unchecked = Instance { check_healthy: false, ..instance() };
         assert!(unchecked.is_available());
-        let healthy = Instance {
-            health: Health::Healthy,
-            ..instance()
-        };
+        let healthy = Instance { health: Health::Healthy, ..instance() };
         assert!(healthy.is_available());
-        assert!(
-            !Instance {
-                enabled: false,
-                ..healthy
-            }
-            .is_available()
-        );
+        assert!(!Instance { enabled: false, ..healthy }.is_available());
     }
 
     proptest! {

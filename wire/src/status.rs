@@ -121,11 +121,7 @@ impl Failure {
     /// A failure whose message has its control characters escaped and is cut at
     /// [`MAX_MESSAGE`] bytes, because parts of it often come from a guest or from the network.
     pub fn new(status: Status, executed: Executed, message: impl AsRef<str>) -> Self {
-        Self {
-            status,
-            executed,
-            message: printable(message.as_ref()),
-        }
+        Self { status, executed, message: printable(message.as_ref()) }
     }
 
     /// Refused before any guest code ran.
@@ -143,11 +139,8 @@ pub fn printable(text: &str) -> String {
     for c in text.chars() {
         let escaped = c.is_control() && c != '\n' && c != '\t' || is_bidi_control(c);
         let mut piece = [0; 4];
-        let piece: &str = if escaped {
-            &c.escape_unicode().to_string()
-        } else {
-            c.encode_utf8(&mut piece)
-        };
+        let piece: &str =
+            if escaped { &c.escape_unicode().to_string() } else { c.encode_utf8(&mut piece) };
         if out.len() + piece.len() > MAX_MESSAGE - CUT.len() {
             out.push_str(CUT);
             break;

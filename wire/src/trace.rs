@@ -14,11 +14,7 @@ pub struct TraceContext {
 impl TraceContext {
     /// A context from its parts; `None` when an id is zero, which the standard forbids.
     pub fn new(trace: u128, parent: u64, sampled: bool) -> Option<Self> {
-        (trace != 0 && parent != 0).then_some(Self {
-            trace,
-            parent,
-            flags: u8::from(sampled),
-        })
+        (trace != 0 && parent != 0).then_some(Self { trace, parent, flags: u8::from(sampled) })
     }
 
     /// The whole trace's id.
@@ -34,11 +30,7 @@ impl TraceContext {
 
 impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "00-{:032x}-{:016x}-{:02x}",
-            self.trace, self.parent, self.flags
-        )
+        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace, self.parent, self.flags)
     }
 }
 
@@ -53,10 +45,7 @@ impl FromStr for TraceContext {
     fn from_str(text: &str) -> Result<Self, ParseTraceError> {
         let mut parts = text.split('-');
         let mut part = |digits: usize| {
-            let part = parts
-                .next()
-                .filter(|p| p.len() == digits)
-                .ok_or(ParseTraceError)?;
+            let part = parts.next().filter(|p| p.len() == digits).ok_or(ParseTraceError)?;
             let lower_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
             if !part.bytes().all(lower_hex) {
                 return Err(ParseTraceError);
@@ -88,12 +77,7 @@ mod tests {
 
     #[test]
     fn other_text_is_refused() {
-        for text in [
-            "",
-            "00-1-2-3",
-            &EXAMPLE.to_uppercase(),
-            &EXAMPLE.replace("4bf9", "+bf9"),
-        ] {
+        for text in ["", "00-1-2-3", &EXAMPLE.to_uppercase(), &EXAMPLE.replace("4bf9", "+bf9")] {
             assert_eq!(text.parse::<TraceContext>(), Err(ParseTraceError), "{text}");
         }
         let zero = "00-00000000000000000000000000000000-00f067aa0ba902b7-01";
