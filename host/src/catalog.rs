@@ -51,9 +51,9 @@ impl Snapshot {
 
     /// Why the newest file of `service` does not serve.
     pub(crate) fn rejection_of(&self, service: &str) -> Option<&RejectedFile> {
-        self.rejected.values().find(|file| {
-            file.service.as_ref().is_some_and(|rejected| rejected.as_str() == service)
-        })
+        self.rejected
+            .values()
+            .find(|file| file.service.as_ref().is_some_and(|rejected| rejected.as_str() == service))
     }
 
     /// What the host says of `plugin`.
@@ -77,11 +77,7 @@ pub(crate) struct Catalog {
 
 impl Catalog {
     pub(crate) fn new() -> Self {
-        Self {
-            now: ArcSwap::default(),
-            changes: watch::Sender::new(0),
-            retired: Mutex::default(),
-        }
+        Self { now: ArcSwap::default(), changes: watch::Sender::new(0), retired: Mutex::default() }
     }
 
     pub(crate) fn now(&self) -> Arc<Snapshot> {
@@ -124,7 +120,11 @@ impl Catalog {
     }
 
     /// Stops serving what `file` held; gives what served.
-    pub(crate) fn withdraw(&self, file: &str, service: Option<&ServiceName>) -> Option<Arc<Plugin>> {
+    pub(crate) fn withdraw(
+        &self,
+        file: &str,
+        service: Option<&ServiceName>,
+    ) -> Option<Arc<Plugin>> {
         let mut next = (*self.now()).clone();
         next.rejected.remove(file);
         let before = service.and_then(|service| next.services.remove(service));

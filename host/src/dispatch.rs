@@ -193,7 +193,8 @@ impl Call<'_> {
     fn span(&self, trace: Option<TraceContext>) -> tracing::Span {
         let service = self.plugin.service().as_str();
         let method = self.method.info().name.as_str();
-        let trace = trace.map(|trace| tracing::field::display(format!("{:032x}", trace.trace_id())));
+        let trace =
+            trace.map(|trace| tracing::field::display(format!("{:032x}", trace.trace_id())));
         tracing::debug_span!("call", service, method, trace)
     }
 }

@@ -118,8 +118,7 @@ impl Host {
         let loader = Loader::new(&engine, Arc::clone(&limits)).map_err(|e| internal(&e))?;
         let ticker = Ticker::spawn(engine).map_err(|e| internal(&e))?;
         let catalog = Arc::new(Catalog::new());
-        let dispatch =
-            Arc::new(Dispatch::new(Arc::clone(&catalog), Arc::clone(&limits), ticker));
+        let dispatch = Arc::new(Dispatch::new(Arc::clone(&catalog), Arc::clone(&limits), ticker));
         let server = Server::spawn(server_config(&config), Arc::clone(&dispatch))?;
         let (events, _) = broadcast::channel(EVENTS);
         let (settle, settled) = watch::channel(false);

@@ -48,12 +48,13 @@ impl Loader {
     /// Why these bytes cannot serve.
     pub(crate) fn load(&self, service: ServiceName, bytes: &[u8]) -> Result<Plugin, Rejection> {
         let component = self.compile(bytes)?;
-        let pre = self.linker.instantiate_pre(&component).map_err(|error| {
-            match imports::missing(&component, &self.linker) {
-                none if none.is_empty() => Rejection::Link(chain(&error)),
-                missing => Rejection::Imports(missing),
-            }
-        })?;
+        let pre =
+            self.linker.instantiate_pre(&component).map_err(|error| {
+                match imports::missing(&component, &self.linker) {
+                    none if none.is_empty() => Rejection::Link(chain(&error)),
+                    missing => Rejection::Imports(missing),
+                }
+            })?;
         let exported = introspect::exported(&component);
         let mut plugin = Plugin {
             version: introspect::version(&exported),
@@ -188,7 +189,12 @@ impl Plugin {
             *shorts.entry(function.name.clone()).or_default() += 1;
         }
         for function in exported {
-            match MethodPlan::new(&function.name, &function.ty, function.interface.as_deref(), names) {
+            match MethodPlan::new(
+                &function.name,
+                &function.ty,
+                function.interface.as_deref(),
+                names,
+            ) {
                 Ok(plan) => {
                     let unique = shorts.get(&function.name) == Some(&1);
                     let name = if unique { function.name.clone() } else { function.qualified() };

@@ -22,8 +22,8 @@ use crate::event::HostEvent;
 use crate::limits::HostLimits;
 use crate::plugin::{self, Loader, Plugin, Rejection};
 use decide::{Action, Ended, Folder};
-pub(crate) use file::stem;
 use file::Content;
+pub(crate) use file::stem;
 use watcher::FolderWatcher;
 
 /// What a reloader works with.
@@ -78,9 +78,10 @@ impl Task {
             self.reload.settled.send_if_modified(|settled| {
                 std::mem::replace(settled, self.known.is_settled()) != *settled
             });
-            let wake = self.known.wake_at().map_or(RESCAN, |at| {
-                at.saturating_sub(self.start.elapsed()).min(RESCAN)
-            });
+            let wake = self
+                .known
+                .wake_at()
+                .map_or(RESCAN, |at| at.saturating_sub(self.start.elapsed()).min(RESCAN));
             tokio::select! {
                 moved = self.watcher.changed() => {
                     moved.into_iter().for_each(|name| self.known.moved_in(name));
@@ -158,9 +159,7 @@ impl Task {
         tracing::info!(%service, generation = to.short(), methods, took_ms, "serving");
         self.tell(match before {
             None => HostEvent::Loaded { service, generation: to, took },
-            Some(before) => {
-                HostEvent::Replaced { service, from: before.generation(), to, took }
-            }
+            Some(before) => HostEvent::Replaced { service, from: before.generation(), to, took },
         });
     }
 

@@ -17,11 +17,7 @@ use crate::catalog::Snapshot;
 /// - `services()` gives a `ServiceInfo` for each service.
 /// - `describe(service: string)` gives one.
 /// - `ping()` gives nothing.
-pub(super) fn answer(
-    snapshot: &Snapshot,
-    method: &str,
-    request: &Request,
-) -> Result<End, Failure> {
+pub(super) fn answer(snapshot: &Snapshot, method: &str, request: &Request) -> Result<End, Failure> {
     match method {
         "ping" => {
             no_arguments("ping", request)?;
@@ -58,7 +54,8 @@ fn no_arguments(method: &str, request: &Request) -> Result<(), Failure> {
 }
 
 fn service_argument(request: &Request) -> Result<ServiceName, Failure> {
-    let usage = || invalid(format!("{BUILTIN_SERVICE}.describe takes one argument, service: string"));
+    let usage =
+        || invalid(format!("{BUILTIN_SERVICE}.describe takes one argument, service: string"));
     let mut all = arguments(request)?;
     let service = all.remove("service").or_else(|| all.remove("0")).ok_or_else(usage)?;
     if !all.is_empty() {

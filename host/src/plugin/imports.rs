@@ -155,8 +155,11 @@ mod tests {
                     (export "roll-dice" (func))))
                 (import "lonely" (func)))"#,
         );
-        let expected =
-            ["`acme:db/store@1.0.0` (get, put)", "`wasi:random/random@0.2.3` (roll-dice)", "`lonely`"];
+        let expected = [
+            "`acme:db/store@1.0.0` (get, put)",
+            "`wasi:random/random@0.2.3` (roll-dice)",
+            "`lonely`",
+        ];
         assert_eq!(found, expected);
     }
 }

@@ -62,7 +62,9 @@ pub enum Rejection {
         limit: u64,
     },
     /// More plugins than the limit.
-    #[error("the folder has more than {limit} plugins, which is the limit; move some to another host")]
+    #[error(
+        "the folder has more than {limit} plugins, which is the limit; move some to another host"
+    )]
     TooMany {
         /// The limit.
         limit: usize,

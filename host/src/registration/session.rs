@@ -88,7 +88,10 @@ impl Session {
         let again: Vec<_> =
             unknown.iter().filter_map(|id| self.announced.get(id).cloned()).collect();
         if !again.is_empty() {
-            tracing::info!(services = again.len(), "the registry forgot services; registering again");
+            tracing::info!(
+                services = again.len(),
+                "the registry forgot services; registering again"
+            );
         }
         self.register(again).await
     }

@@ -69,11 +69,9 @@ async fn requests_that_are_malformed_are_told_so() {
     let twice = [(FrameKind::Named, &b"{}"[..]), (FrameKind::Named, b"{}")];
     let mut exchange = rig.caller.start_raw("a.b", &twice, None).await;
     answer(&mut exchange).await.failed(Status::InvalidArgument, Executed::No, &["twice"]);
-    for frames in [
-        vec![(FrameKind::Value, &b"1"[..])],
-        vec![(FrameKind::Head, &b"\xff\xff"[..])],
-        vec![],
-    ] {
+    for frames in
+        [vec![(FrameKind::Value, &b"1"[..])], vec![(FrameKind::Head, &b"\xff\xff"[..])], vec![]]
+    {
         let mut exchange = rig.caller.connection().open().await.unwrap();
         exchange.send_last(&frames).await.unwrap();
         let reply = answer(&mut exchange).await;
@@ -138,11 +136,7 @@ async fn no_state_leaks_from_one_call_to_the_next() {
 
 #[tokio::test]
 async fn the_same_greeting_comes_from_rust_and_from_c() {
-    let rig = Rig::with(&[
-        ("rust.wasm", plugin("greeter")),
-        ("c.wasm", plugin("greeter-c")),
-    ])
-    .await;
+    let rig = Rig::with(&[("rust.wasm", plugin("greeter")), ("c.wasm", plugin("greeter-c"))]).await;
     let from_rust = rig.call("rust.greet", json!(["Ada"])).await.ok();
     assert_eq!(rig.call("c.greet", json!(["Ada"])).await.ok(), from_rust);
 }

@@ -122,7 +122,11 @@ async fn each_kind_of_bad_file_is_refused_with_what_to_do() {
     let mut rig = Rig::with(&[]).await;
     let calc = plugin("calc");
     let cases: Vec<(&str, Vec<u8>, &[&str])> = vec![
-        ("truncated.wasm", calc[..calc.len() / 2].to_vec(), &["not a valid component", "copy it again"]),
+        (
+            "truncated.wasm",
+            calc[..calc.len() / 2].to_vec(),
+            &["not a valid component", "copy it again"],
+        ),
         ("empty.wasm", vec![], &["empty", "copy"]),
         ("text.wasm", b"hello".to_vec(), &["not a wasm file"]),
         ("core.wasm", fixture("core-module"), &["core module", "wasm32-wasip2"]),

@@ -6,7 +6,7 @@ use jackfield_wire::{Executed, FrameKind, Status};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::rig::{Rig, eventually, fixture, plugin};
+use crate::rig::{Rig, eventually, fixture, plugin, wat};
 
 const SOON: Duration = Duration::from_millis(300);
 
@@ -115,9 +115,11 @@ async fn answers_that_break_their_own_types_are_traps() {
 #[tokio::test]
 async fn giant_answers_cost_their_call_alone() {
     let rig = Rig::with(&[("giant.wasm", fixture("giant-answer"))]).await;
-    for (target, argument) in
-        [("giant.claim", 2_147_483_648_u32), ("giant.claim-text", 2_147_483_648), ("giant.fill", 1600)]
-    {
+    for (target, argument) in [
+        ("giant.claim", 2_147_483_648_u32),
+        ("giant.claim-text", 2_147_483_648),
+        ("giant.fill", 1600),
+    ] {
         let reply = rig.call(target, json!([argument])).await;
         assert_ne!(reply.status, Status::Ok, "{target}");
         assert_eq!(reply.executed, Executed::Yes, "{target}: {reply:?}");
@@ -135,11 +137,8 @@ async fn a_sleeping_guest_is_stopped_by_its_deadline() {
 
 #[tokio::test]
 async fn a_caller_that_gives_up_takes_its_guest_along() {
-    let rig = Rig::with(&[
-        ("sleeper.wasm", plugin("sleeper")),
-        ("spin.wasm", fixture("spin")),
-    ])
-    .await;
+    let rig =
+        Rig::with(&[("sleeper.wasm", plugin("sleeper")), ("spin.wasm", fixture("spin"))]).await;
     for target in ["sleeper.sleep-for-ever", "spin.spin"] {
         let exchange = rig.caller.start(target, &[], None).await;
         eventually("the guest runs", async || rig.host.load().in_flight == 1).await;
@@ -164,11 +163,8 @@ async fn a_connection_that_breaks_takes_its_guests_along() {
 
 #[tokio::test]
 async fn sixteen_callers_are_answered_while_one_sleeps() {
-    let rig = Rig::with(&[
-        ("sleeper.wasm", plugin("sleeper")),
-        ("calc.wasm", plugin("calc")),
-    ])
-    .await;
+    let rig =
+        Rig::with(&[("sleeper.wasm", plugin("sleeper")), ("calc.wasm", plugin("calc"))]).await;
     let asleep = rig.caller.start("sleeper.sleep-for-ever", &[], None).await;
     eventually("one sleeps", async || rig.host.load().in_flight == 1).await;
     let mut callers = JoinSet::new();
@@ -176,7 +172,10 @@ async fn sixteen_callers_are_answered_while_one_sleeps() {
         let caller = rig.caller.clone();
         callers.spawn(async move {
             for _ in 0..5 {
-                assert_eq!(caller.call("calc.mul", json!([n, 2])).await.ok(), json!(f64::from(n * 2)));
+                assert_eq!(
+                    caller.call("calc.mul", json!([n, 2])).await.ok(),
+                    json!(f64::from(n * 2))
+                );
             }
         });
     }
@@ -213,10 +212,24 @@ async fn a_nosy_guest_finds_nothing() {
         assert_eq!(rig.call(target, arguments).await.status, Status::Application, "{target}");
     }
     assert!(rig.call("nosy.clock", json!([])).await.ok().as_u64().is_some_and(|time| time > 0));
-    let reply = rig.call("nosy.exit", json!([3])).await;
-    reply.failed(Status::Trapped, Executed::Yes, &["exit("]);
-    let reply = rig.call("nosy.exit", json!([0])).await;
-    reply.failed(Status::Trapped, Executed::Yes, &["exit("]);
+}
+
+#[tokio::test]
+async fn a_guest_that_exits_ends_its_own_call() {
+    let quitter = wat(r#"(component
+        (import "wasi:cli/exit@0.2.0" (instance $exit (export "exit" (func (param "status" (result))))))
+        (core func $exit' (canon lower (func $exit "exit")))
+        (core module $m
+            (import "exit" "exit" (func $exit (param i32)))
+            (func (export "quit") (param i32) (call $exit (local.get 0))))
+        (core instance $i (instantiate $m (with "exit" (instance (export "exit" (func $exit'))))))
+        (func (export "quit") (param "code" u32) (canon lift (core func $i "quit"))))"#);
+    let rig = Rig::with(&[("quitter.wasm", quitter)]).await;
+    for code in [0, 1] {
+        let reply = rig.call("quitter.quit", json!([code])).await;
+        let words = format!("the guest ended itself with exit({code})");
+        reply.failed(Status::Trapped, Executed::Yes, &[&words]);
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jackfield_host::HostEvent;
@@ -40,28 +40,33 @@ impl Book {
         server.expect("it was just there")
     }
 
+    fn instances(&self) -> MutexGuard<'_, BTreeMap<String, Instance>> {
+        self.instances.lock().expect(CALM)
+    }
+
     fn names(&self) -> Vec<String> {
-        self.instances.lock().unwrap().keys().cloned().collect()
+        self.instances().keys().cloned().collect()
     }
 
     fn get(&self, id: &str) -> Option<Instance> {
-        self.instances.lock().unwrap().get(id).cloned()
+        self.instances().get(id).cloned()
     }
 
     fn forget(&self) {
-        self.instances.lock().unwrap().clear();
+        self.instances().clear();
     }
 
     fn answer(&self, request: Request) -> Reply {
-        let mut instances = self.instances.lock().unwrap();
+        let mut instances = self.instances();
         match request {
             Request::Register(all) => {
                 instances.extend(all.into_iter().map(|i| (i.id.to_string(), i)));
                 Reply::Registered(LeaseTerms { ttl_ms: 1000, heartbeat_ms: 100 })
             }
             Request::Heartbeat(ids) => {
-                *self.heartbeats.lock().unwrap() += 1;
-                let unknown = |id: &jackfield_wire::InstanceId| !instances.contains_key(id.as_str());
+                *self.heartbeats.lock().expect(CALM) += 1;
+                let unknown =
+                    |id: &jackfield_wire::InstanceId| !instances.contains_key(id.as_str());
                 Reply::Alive(ids.into_iter().filter(unknown).collect())
             }
             Request::Deregister(ids) => {
@@ -81,13 +86,17 @@ impl Serve for Book {
     }
 
     async fn exchange(&self, _: &Arc<()>, mut exchange: Exchange) {
-        let frame = exchange.recv().await.unwrap().unwrap();
-        assert!(exchange.recv().await.unwrap().is_none());
-        let reply = to_cbor(&self.answer(from_cbor(&frame.payload).unwrap()));
+        let frame = exchange.recv().await.expect("a request").expect("a message");
+        assert_eq!(exchange.recv().await.expect("its end"), None);
+        let request = from_cbor(&frame.payload).expect("CBOR");
+        let reply = to_cbor(&self.answer(request));
         // A host that went away meanwhile needs no answer.
         let _ = exchange.send_last(&[(FrameKind::Message, &reply)]).await;
     }
 }
+
+/// Why no lock is poisoned.
+const CALM: &str = "nobody panics while holding it";
 
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 

@@ -175,8 +175,8 @@ impl Answer {
 impl Caller {
     pub(crate) async fn connect(place: &Place, host: &Host) -> Self {
         let identity = place.identity(Role::Client, "caller");
-        let dialer = Dialer::new(&identity, Protocol::Call, TransportLimits::default())
-            .expect("a dialer");
+        let dialer =
+            Dialer::new(&identity, Protocol::Call, TransportLimits::default()).expect("a dialer");
         let connection =
             dialer.dial(host.local_addr(), Role::Host).await.expect("the host answers");
         Self { connection }

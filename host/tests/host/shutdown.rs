@@ -15,8 +15,7 @@ async fn calls_in_flight_finish_within_the_grace() {
     let arguments = [(jackfield_wire::FrameKind::Positional, &wait)];
     let mut slow = caller.start("sleeper.sleep-ms", &arguments, None).await;
     eventually("it sleeps", async || host.load().in_flight == 1).await;
-    let (report, reply) =
-        tokio::join!(host.shutdown(Duration::from_secs(30)), answer(&mut slow));
+    let (report, reply) = tokio::join!(host.shutdown(Duration::from_secs(30)), answer(&mut slow));
     assert_eq!(reply.ok(), json!(300));
     assert_eq!(report.cut_off, 0);
 }
