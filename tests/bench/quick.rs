@@ -49,7 +49,11 @@ async fn run() -> Result<()> {
     Ok(())
 }
 
-async fn calls_per_second(client: &Client, in_flight: u32, span: Duration) -> Result<Vec<Duration>> {
+async fn calls_per_second(
+    client: &Client,
+    in_flight: u32,
+    span: Duration,
+) -> Result<Vec<Duration>> {
     let end = Instant::now() + span;
     let mut callers = JoinSet::new();
     for _ in 0..in_flight {
@@ -72,7 +76,9 @@ async fn calls_per_second(client: &Client, in_flight: u32, span: Duration) -> Re
 }
 
 async fn greet(client: &Client) -> Result<String> {
-    Ok(client.call("greeter.greet", ("a name of some length, for a message of ~100 bytes",)).await?)
+    Ok(client
+        .call("greeter.greet", ("a name of some length, for a message of ~100 bytes",))
+        .await?)
 }
 
 async fn drop_to_answer(

@@ -9,8 +9,8 @@ fn each_bad_file_is_named_with_its_reason_and_stops_nothing_else() {
     let cluster = Cluster::with(&["calc"]);
     let calc = std::fs::read(jackfield_guests::plugin("calc")).unwrap();
     let bad: [(&str, Vec<u8>, &str); 4] = [
-        ("truncated", calc[..calc.len() / 2].to_vec(), "truncated"),
-        ("text", b"hello".to_vec(), "text"),
+        ("truncated", calc[..calc.len() / 2].to_vec(), "cut while it was copied"),
+        ("text", b"hello".to_vec(), "not a wasm file"),
         ("core", jackfield_guests::fixture("core-module"), "component"),
         ("importer", jackfield_guests::fixture("unknown-import"), "acme:db/store"),
     ];
@@ -23,13 +23,13 @@ fn each_bad_file_is_named_with_its_reason_and_stops_nothing_else() {
         assert!(said.contains(reason), "{name}: {said}");
         cluster.folder.put(name, bytes).unwrap();
     }
-    for (name, ..) in &bad {
-        let file = format!("{name}.wasm");
+    for (name, _, reason) in &bad {
         cluster.until("each rejected file is shown by ls", |list| {
-            list.iter().any(|instance| instance.to_string().contains(&file))
+            let shown = list.iter().find(|i| i["service"] == *name);
+            shown.is_some_and(|i| i["metadata"]["rejected"].to_string().contains(reason))
         });
     }
-    assert_eq!(cluster.call(&["calc.add", "1", "2"]), Value::from(3));
+    assert_eq!(cluster.call(&["calc.add", "1", "2"]), Value::from(3.0));
 }
 
 #[test]

@@ -9,10 +9,10 @@ use crate::{Cluster, stage};
 #[test]
 fn words_options_and_json_say_the_same() {
     let cluster = Cluster::with(&["calc", "greeter"]);
-    assert_eq!(cluster.call(&["calc.add", "1", "2"]), json!(3));
+    assert_eq!(cluster.call(&["calc.add", "1", "2"]), json!(3.0));
     assert_eq!(cluster.call(&["calc.add", "-1", "--b", "2", "--c", "0.5"]), json!(1.5));
-    assert_eq!(cluster.call(&["calc.add", "-d", "[1, 2, 3]"]), json!(6));
-    assert_eq!(cluster.call(&["calc.add", "-d", r#"{"a": 1, "b": 2}"#]), json!(3));
+    assert_eq!(cluster.call(&["calc.add", "-d", "[1, 2, 3]"]), json!(6.0));
+    assert_eq!(cluster.call(&["calc.add", "-d", r#"{"a": 1, "b": 2}"#]), json!(3.0));
     assert_eq!(cluster.call(&["greeter.greet", "Ada"]), json!("Hello, Ada!"));
 }
 
@@ -32,7 +32,7 @@ fn a_host_can_be_called_without_a_registry() {
     let cluster = Cluster::with(&["calc"]);
     let host = cluster.host.address().to_string();
     let done = cluster.stage.run(&["call", "--direct", &host, "calc.mul", "6", "7"]).unwrap();
-    assert_eq!(done.ok().unwrap().trim(), "42");
+    assert_eq!(done.ok().unwrap().trim(), "42.0");
 }
 
 #[test]
@@ -46,9 +46,8 @@ fn sixteen_clients_call_while_another_ones_call_sleeps() {
             awake.store(true, Ordering::SeqCst);
             done
         });
-        let callers: Vec<_> = (0..16)
-            .map(|_| scope.spawn(|| cluster.call(&["greeter.greet", "Ada"])))
-            .collect();
+        let callers: Vec<_> =
+            (0..16).map(|_| scope.spawn(|| cluster.call(&["greeter.greet", "Ada"]))).collect();
         for caller in callers {
             assert!(caller.join().unwrap().as_str().unwrap().contains("Ada"));
         }
@@ -65,12 +64,11 @@ fn both_families_of_addresses_work() {
     let registry = stage.spawn("registry", &["registry", "-l", "::1", "-p", "0"]).unwrap();
     let address = registry.address().to_string();
     let path = folder.path().to_string_lossy().into_owned();
-    let host =
-        stage.spawn("host", &["host", &path, "-l", "::1", "--registry", &address]).unwrap();
+    let host = stage.spawn("host", &["host", &path, "-l", "::1", "--registry", &address]).unwrap();
     assert!(registry.address().is_ipv6() && host.address().is_ipv6());
     jackfield_harness::eventually_blocking("the host is listed", || {
         let done = stage.run_at(registry.address(), &["call", "calc.sub", "5", "3"]).ok()?;
-        (done.stdout.trim() == "2").then_some(())
+        (done.stdout.trim() == "2.0").then_some(())
     });
 }
 
@@ -78,7 +76,7 @@ fn both_families_of_addresses_work() {
 fn the_verbose_form_names_host_generation_and_time() {
     let cluster = Cluster::with(&["calc"]);
     let done = cluster.run(&["call", "-v", "calc.add", "1", "2"]);
-    assert_eq!(done.stdout.trim(), "3");
+    assert_eq!(done.stdout.trim(), "3.0");
     let generation = cluster.instances()[0]["generation"].as_str().unwrap()[..12].to_owned();
     for part in ["host-a", &cluster.host.address().to_string(), &generation] {
         assert!(done.stderr.contains(part), "{part} is missing in {}", done.stderr);

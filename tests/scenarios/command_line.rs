@@ -33,7 +33,8 @@ fn describe_gives_types_schema_docs_and_a_line_that_works() {
     let text = cluster.run(&["describe", "calc.add"]).ok().unwrap();
     assert!(text.contains("add: func(a: f64, b: f64, c: option<f64>) -> f64"), "{text}");
     let example = text.lines().find_map(|line| line.trim().strip_prefix("jackfield call "));
-    let example: Vec<_> = example.unwrap_or_else(|| panic!("no example in\n{text}")).split(' ').collect();
+    let example: Vec<_> =
+        example.unwrap_or_else(|| panic!("no example in\n{text}")).split(' ').collect();
     cluster.call(&example);
     let json = cluster.run(&["describe", "calc.add", "--json"]).ok().unwrap();
     let method: Value = serde_json::from_str(&json).unwrap();
@@ -50,7 +51,7 @@ fn dev_serves_a_folder_in_one_process_and_prints_a_call_line_that_works() {
     folder.add("calc").unwrap();
     let dev = stage.spawn("dev", &["dev", "-p", "0"]).unwrap();
     let sum = stage.run_at(dev.address(), &["call", "calc.add", "1", "2"]).unwrap();
-    assert_eq!(sum.ok().unwrap().trim(), "3");
+    assert_eq!(sum.ok().unwrap().trim(), "3.0");
     dev.terminate().unwrap();
     assert_eq!(dev.wait().unwrap().code(), Some(0));
 }

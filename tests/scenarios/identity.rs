@@ -21,7 +21,7 @@ fn another_users_certificate_is_refused_and_both_sides_say_so() {
         assert_ne!(done.code, Some(0), "{done:?}");
         assert!(done.stderr.contains("certificate"), "{done:?}");
     }
-    assert_eq!(cluster.call(&["calc.add", "1", "2"]), 3);
+    assert_eq!(cluster.call(&["calc.add", "1", "2"]), 3.0);
 }
 
 #[test]
@@ -29,7 +29,8 @@ fn an_open_address_needs_an_identity_that_was_set_up_on_purpose() {
     let stage = stage();
     let folder = stage.folder("open").unwrap();
     let path = folder.path().to_string_lossy().into_owned();
-    for words in [&["registry", "-l", "0.0.0.0", "-p", "0"][..], &["host", &path, "-l", "0.0.0.0"]] {
+    for words in [&["registry", "-l", "0.0.0.0", "-p", "0"][..], &["host", &path, "-l", "0.0.0.0"]]
+    {
         let done = stage.run(words).unwrap();
         assert_ne!(done.code, Some(0), "{done:?}");
         assert!(done.stderr.contains("0.0.0.0") && done.stderr.contains("--identity"), "{done:?}");

@@ -82,8 +82,9 @@ impl Cluster {
 
     /// The services of those that may be called.
     fn healthy(&self) -> Vec<String> {
-        let healthy = |i: &Value| (i["health"] == "healthy").then(|| i["service"].as_str().map(String::from));
-        self.instances().iter().filter_map(healthy).flatten().collect()
+        let available = |i: &&Value| i["health"] == "healthy" && i["enabled"] == true;
+        let name = |i: &Value| i["service"].as_str().map(String::from);
+        self.instances().iter().filter(available).filter_map(name).collect()
     }
 
     /// Waits until `what` holds for the list.

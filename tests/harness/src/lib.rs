@@ -10,7 +10,7 @@ mod readme;
 mod wait;
 
 pub use folder::PluginFolder;
-pub use load::{Load, Tally};
+pub use load::{Load, Repeat, Tally};
 pub use process::{Finished, Process};
 pub use wait::{eventually, eventually_blocking};
 

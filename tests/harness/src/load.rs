@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use jackfield_client::Client;
+use jackfield_client::{CallError, Client};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -12,6 +12,15 @@ pub struct Load {
     tally: Arc<Mutex<Tally>>,
     stop: watch::Sender<bool>,
     callers: JoinSet<()>,
+}
+
+/// What a caller says of repeating its call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// Nothing: only a call that was certainly not executed is repeated.
+    OnlyIfNotExecuted,
+    /// Executing it twice does no harm.
+    Always,
 }
 
 /// What the callers got.
@@ -27,12 +36,12 @@ pub struct Tally {
 
 impl Load {
     /// Starts `callers` of them.
-    pub fn start(client: &Client, callers: usize) -> Self {
+    pub fn start(client: &Client, callers: usize, repeat: Repeat) -> Self {
         let tally = Arc::new(Mutex::new(Tally::default()));
         let (stop, stopped) = watch::channel(false);
         let mut set = JoinSet::new();
         for _ in 0..callers {
-            set.spawn(call_until(client.clone(), tally.clone(), stopped.clone()));
+            set.spawn(call_until(client.clone(), repeat, tally.clone(), stopped.clone()));
         }
         Self { tally, stop, callers: set }
     }
@@ -56,9 +65,14 @@ impl Load {
     }
 }
 
-async fn call_until(client: Client, tally: Arc<Mutex<Tally>>, stopped: watch::Receiver<bool>) {
+async fn call_until(
+    client: Client,
+    repeat: Repeat,
+    tally: Arc<Mutex<Tally>>,
+    stopped: watch::Receiver<bool>,
+) {
     while !*stopped.borrow() {
-        let answer = client.call::<_, String>("greeter.greet", ("Ada",)).await;
+        let answer = greet(&client, repeat).await;
         let mut tally = tally.lock().expect("no caller panics with the lock held");
         match answer {
             Ok(text) => {
@@ -68,4 +82,13 @@ async fn call_until(client: Client, tally: Arc<Mutex<Tally>>, stopped: watch::Re
             Err(error) => tally.failures.push(error.to_string()),
         }
     }
+}
+
+async fn greet(client: &Client, repeat: Repeat) -> Result<String, CallError> {
+    let request = client.request("greeter.greet")?.args(&["Ada"])?;
+    let request = match repeat {
+        Repeat::OnlyIfNotExecuted => request,
+        Repeat::Always => request.idempotent(),
+    };
+    request.send().await?.decode()
 }
