@@ -30,13 +30,14 @@ impl Exported {
     /// Whether a tool made it for its own use.
     pub(super) fn is_tool_made(&self) -> bool {
         match self.interface.as_deref() {
-            None => self.name.starts_with("cabi") || self.name == "init",
-            Some(interface) => {
-                interface == "exports"
-                    || interface.starts_with("wasi:")
-                    || interface.starts_with("componentize-")
-            }
+            None => self.name.starts_with("cabi") || self.is_componentize_qjs_init(),
+            Some(interface) => interface == COMPONENTIZE_PY || interface.starts_with("wasi:"),
         }
+    }
+
+    /// A plugin's own `init` has other parameters.
+    fn is_componentize_qjs_init(&self) -> bool {
+        self.name == "init" && self.ty.params().map(|(name, _)| name).take(2).eq(["shim", "script"])
     }
 }
 
@@ -98,3 +99,50 @@ pub(super) fn version(exported: &[Exported]) -> Option<String> {
 
 /// Instances in instances: WIT knows one level.
 const MAX_DEPTH: usize = 4;
+
+/// The interface that componentize-py leaves in a component. An author's own interface has a
+/// package in its name, or another name.
+const COMPONENTIZE_PY: &str = "exports";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::HostLimits;
+
+    fn tool_made(init_params: &str) -> Vec<(String, bool)> {
+        let wat = format!(
+            r#"(component
+                (core module $m
+                    (func (export "init") (param i32 i32))
+                    (func (export "f")))
+                (core instance $i (instantiate $m))
+                (func $init {init_params} (canon lift (core func $i "init")))
+                (func $f (canon lift (core func $i "f")))
+                (instance $one (export "f" (func $f)))
+                (export "init" (func $init))
+                (export "exports" (instance $one))
+                (export "wasi:cli/run@0.2.0" (instance $one))
+                (export "demo:math/init@0.1.0" (instance $one)))"#
+        );
+        let engine = crate::engine::checking(&HostLimits::default()).expect("an engine");
+        let bytes = wat::parse_str(wat).expect("valid WAT");
+        let component = Component::new(&engine, bytes).expect("a component");
+        let all = exported(&component);
+        assert_eq!(version(&all).as_deref(), Some("0.1.0"));
+        all.iter().map(|function| (function.qualified(), function.is_tool_made())).collect()
+    }
+
+    #[test]
+    fn what_tools_leave_behind_is_told_from_what_authors_export() {
+        let all = tool_made(r#"(param "shim" u32) (param "script" u32)"#);
+        let expected = [
+            ("init", true),
+            ("exports#f", true),
+            ("wasi:cli/run@0.2.0#f", true),
+            ("demo:math/init@0.1.0#f", false),
+        ];
+        assert_eq!(all, expected.map(|(name, made)| (name.to_owned(), made)));
+        let all = tool_made(r#"(param "a" u32) (param "b" u32)"#);
+        assert_eq!(all[0], ("init".to_owned(), false));
+    }
+}
