@@ -1,9 +1,10 @@
 //! The demo: what Jackfield is for, shown by itself in one terminal.
 //!
 //! Every line that starts with `$` is a command that really runs. Ends with 0, or with 1 and the
-//! step that failed.
+//! step that failed. Fails too when README.md shows other steps or commands than these.
 
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -15,7 +16,8 @@ fn main() -> ExitCode {
     }
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be made");
     let mut show = Show { step: 0, title: "building the plugins" };
-    match runtime.block_on(run(&mut show)) {
+    let done = runtime.block_on(run(&mut show));
+    match done.and_then(|()| readme_shows_the_same()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("\ndemo failed at step {} ({}): {error:#}", show.step, show.title));
@@ -52,7 +54,7 @@ async fn run(show: &mut Show) -> Result<()> {
 
     show.next("what there is");
     cast.command(&["ls"])?;
-    cast.command(&["describe", "calc.add"])?;
+    cast.command(&["describe", "greeter"])?;
 
     show.next("typed calls");
     cast.command(&["call", "calc.add", "1", "2"])?;
@@ -189,4 +191,42 @@ impl Show {
 #[expect(clippy::print_stdout, reason = "printing is what the demo is for")]
 fn say(text: &str) {
     println!("{text}");
+    SAID.lock().expect("nobody panics while saying").push_str(&format!("{text}\n"));
 }
+
+/// Compares headings and commands; addresses, counts and times differ each time.
+fn readme_shows_the_same() -> Result<()> {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let readme = std::fs::read_to_string(readme).context("cannot read README.md")?;
+    let shown = readme.split_once("```console\n").and_then(|(_, rest)| rest.split_once("\n```"));
+    let (shown, _) = shown.context("README.md has no ```console block")?;
+    let said = SAID.lock().expect("nobody panics while saying");
+    let (shown, said) = (outline(shown), outline(&said));
+    let stale = shown.iter().zip(&said).find(|(shown, said)| shown != said);
+    ensure!(
+        stale.is_none() && shown.len() == said.len(),
+        "README.md shows another demo; paste this one's output there: {stale:?}"
+    );
+    Ok(())
+}
+
+fn outline(text: &str) -> Vec<&str> {
+    let is_heading =
+        |line: &str| line.starts_with(|c: char| c.is_ascii_digit()) && line.contains(". ");
+    let counted = |line: &str| line.contains(" calls meanwhile");
+    text.lines()
+        .filter(|line| line.starts_with('$') || is_heading(line) && !counted(line))
+        .map(|line| {
+            line.split('#')
+                .next()
+                .unwrap_or(line)
+                .split("(the host")
+                .next()
+                .unwrap_or(line)
+                .trim_end()
+        })
+        .collect()
+}
+
+/// Everything that was said, for the comparison at the end.
+static SAID: Mutex<String> = Mutex::new(String::new());

@@ -4,6 +4,7 @@ mod bad_calls;
 mod bad_files;
 mod calls;
 mod command_line;
+mod documentation;
 mod identity;
 mod outages;
 mod reload;

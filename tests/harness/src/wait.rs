@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// Asks until there is an answer.
 ///
 /// # Panics
-/// After [`PATIENCE`], with `what` was awaited.
+/// After a minute, with what was awaited.
 pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {
@@ -20,7 +20,7 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) 
 /// [`eventually`] for tests without a runtime.
 ///
 /// # Panics
-/// After [`PATIENCE`], with `what` was awaited.
+/// After a minute, with what was awaited.
 pub fn eventually_blocking<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {
