@@ -15,7 +15,8 @@ trap cleanup EXIT
 skipped=0
 plugins/build-languages.sh "$work/plugins" || { [ $? = 3 ] && skipped=3 || exit 1; }
 export JACKFIELD_STATE="$work/state"
-cargo build --package jackfield
+# As the tests build it: another selection would compile wasmtime once more.
+cargo test --workspace --test demo --no-run
 jackfield=${CARGO_TARGET_DIR:-target}/debug/jackfield
 
 "$jackfield" dev -p 0 "$work/plugins" >"$work/out" 2>"$work/log" &
