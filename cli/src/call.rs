@@ -2,7 +2,7 @@
 
 mod arguments;
 
-use jackfield_client::{Answer, Balance, Client};
+use jackfield_client::{Answer, Balance, CallError, Client};
 use jackfield_wire::reflect::{MethodInfo, ServiceInfo};
 use jackfield_wire::ty::nearest;
 use jackfield_wire::{ServiceName, Target};
@@ -43,7 +43,13 @@ async fn typed_arguments(client: &Client, args: &CallArgs) -> Outcome<Arguments>
 
 /// What a host says of a service.
 pub(crate) async fn describe(client: &Client, service: &ServiceName) -> Outcome<ServiceInfo> {
-    client.describe(service).await.map_err(|error| discover::call_problem(&error))
+    client.describe(service).await.map_err(|error| {
+        let problem = discover::call_problem(&error);
+        match error {
+            CallError::NoAvailableInstance(_) => problem,
+            _ => problem.during(&format!("asking a host what {service} has")),
+        }
+    })
 }
 
 /// The method that a target names, short or qualified.

@@ -70,9 +70,10 @@ impl Dev<'_> {
             false => format!(", which knows {}", enumerate(&services)),
         };
         let folder = self.args.folder.display();
-        problem
-            .next(format!("it is a Jackfield registry of yours{serving}"))
+        let what = format!("{address} is in use by a Jackfield registry of yours{serving}");
+        Problem::new(problem.exit(), what)
             .next(format!("to serve {folder} there: jackfield host {folder}"))
+            .next("or choose another port by -p PORT (-p 0 picks a free one)")
     }
 
     async fn host(&self, registry: SocketAddr) -> Outcome<Host> {

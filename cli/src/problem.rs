@@ -53,6 +53,12 @@ impl Problem {
         self
     }
 
+    /// Says what was being done, where that is not what was asked for.
+    pub(crate) fn during(mut self, step: &str) -> Self {
+        self.what = printable(&format!("{step}: {}", self.what));
+        self
+    }
+
     /// How the run ends.
     pub(crate) fn exit(&self) -> Exit {
         self.exit

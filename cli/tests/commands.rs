@@ -1,5 +1,7 @@
 //! What the binary alone can show: usage, exit codes, `check`, and servers that cannot start.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::UdpSocket;

@@ -56,6 +56,7 @@ pub(crate) fn rejections(instances: &[&Instance], terminal: &Terminal) -> Vec<St
     let word = terminal.paint(Style::Bad, "rejected");
     let lines: Vec<String> = instances
         .iter()
+        .filter(|instance| instance.health != Health::Draining)
         .filter_map(|instance| Some((instance, instance.metadata.get(REJECTED)?)))
         .map(|(instance, reason)| {
             let serving = match instance.generation {
@@ -63,7 +64,7 @@ pub(crate) fn rejections(instances: &[&Instance], terminal: &Terminal) -> Vec<St
                 None => String::new(),
             };
             let Instance { service, host, .. } = instance;
-            let text = printable(&format!("{service} on {host}: {reason}{serving}"));
+            let text = printable(&format!("{service}.wasm on {host}: {reason}{serving}"));
             format!("{word}  {}", text.replace('\n', " "))
         })
         .collect();
@@ -76,13 +77,14 @@ fn optional(text: Option<&str>) -> Cell {
 
 fn health(instance: &Instance) -> Cell {
     match instance.health {
+        Health::Draining => Cell::new(instance.health.name(), Style::Doubtful),
         _ if !instance.enabled && instance.metadata.contains_key(REJECTED) => {
             Cell::new("rejected", Style::Bad)
         }
         _ if !instance.enabled => Cell::new("disabled", Style::Bad),
         _ if !instance.check_healthy => Cell::plain("unchecked"),
         Health::Healthy => Cell::new(instance.health.name(), Style::Good),
-        Health::Suspect | Health::Draining => Cell::new(instance.health.name(), Style::Doubtful),
+        Health::Suspect => Cell::new(instance.health.name(), Style::Doubtful),
     }
 }
 
@@ -128,15 +130,16 @@ mod tests {
     #[test]
     fn a_file_that_does_not_serve_says_why() {
         let mut never = Instance { enabled: false, generation: None, ..instance("left") };
-        never.metadata.insert(REJECTED.into(), "calc.wasm: truncated".into());
+        never.metadata.insert(REJECTED.into(), "truncated".into());
         let older =
             Instance { enabled: true, generation: instance("x").generation, ..never.clone() };
         assert!(table(&[&never]).render(&terminal(), None)[1].contains("  rejected  "));
         let lines = rejections(&[&never, &older, &instance("right")], &terminal());
         assert_eq!(lines.len(), 3, "{lines:?}");
-        assert_eq!(lines[1], "rejected  calc on left: calc.wasm: truncated");
+        assert_eq!(lines[1], "rejected  calc.wasm on left: truncated");
         assert!(lines[2].ends_with("abababababab goes on serving"), "{lines:?}");
-        assert!(rejections(&[&instance("right")], &terminal()).is_empty());
+        let gone = Instance { health: Health::Draining, ..never };
+        assert!(rejections(&[&instance("right"), &gone], &terminal()).is_empty());
     }
 
     #[test]

@@ -117,9 +117,9 @@ impl Page<'_> {
     fn definitions<'m>(&mut self, methods: impl Iterator<Item = &'m MethodInfo>) {
         let mut known: Vec<String> = Vec::new();
         for method in methods {
-            for definition in method.signature.definitions().lines() {
-                if !known.iter().any(|known| known == definition) {
-                    known.push(definition.to_owned());
+            for definition in split_definitions(&method.signature.definitions()) {
+                if !known.contains(&definition) {
+                    known.push(definition);
                 }
             }
         }
@@ -155,6 +155,21 @@ impl Page<'_> {
     }
 }
 
+/// WIT definitions one by one: each begins at the margin and may go on indented, up to its `}`.
+fn split_definitions(text: &str) -> Vec<String> {
+    let mut definitions: Vec<String> = Vec::new();
+    for line in text.lines() {
+        match definitions.last_mut() {
+            Some(last) if line.starts_with([' ', '}']) => {
+                last.push('\n');
+                last.push_str(line);
+            }
+            _ => definitions.push(line.to_owned()),
+        }
+    }
+    definitions
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,6 +200,14 @@ mod tests {
             "{text}"
         );
         assert_eq!(text.matches("record point").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn definitions_of_several_lines_stay_whole() {
+        let one = "record a { x: u8 }";
+        let two = "variant b {\n  c,\n  d(a),\n}";
+        assert_eq!(split_definitions(&format!("{one}\n{two}\n{one}")), [one, two, one]);
+        assert!(split_definitions("").is_empty());
     }
 
     #[test]
