@@ -30,18 +30,18 @@ pub(crate) fn table(instances: &[&Instance]) -> Table {
 /// The methods of each service, with signatures. Instances of a service that differ in their
 /// methods, as during a roll-out, are shown apart.
 pub(crate) fn methods(instances: &[&Instance], terminal: &Terminal) -> Vec<String> {
-    let mut groups: BTreeMap<&str, Vec<(&[MethodSummary], Vec<&str>)>> = BTreeMap::new();
-    for instance in instances {
+    let mut groups: BTreeMap<&str, Vec<Alike>> = BTreeMap::new();
+    for instance in instances.iter().filter(|instance| !instance.methods.is_empty()) {
         let group = groups.entry(instance.service.as_str()).or_default();
-        match group.iter_mut().find(|(methods, _)| *methods == instance.methods) {
-            Some((_, hosts)) => hosts.push(&instance.host),
-            None => group.push((&instance.methods, vec![&instance.host])),
+        match group.iter_mut().find(|alike| *alike.methods == *instance.methods) {
+            Some(alike) => alike.hosts.push(&instance.host),
+            None => group.push(Alike { methods: &instance.methods, hosts: vec![&instance.host] }),
         }
     }
     let mut lines = Vec::new();
     for (service, group) in groups {
         let differ = group.len() > 1;
-        for (methods, hosts) in group {
+        for Alike { methods, hosts } in group {
             let on = if differ { format!(" on {}", hosts.join(", ")) } else { String::new() };
             lines.push(String::new());
             lines.push(format!("{}{}", terminal.paint(Style::Strong, service), printable(&on)));
@@ -49,6 +49,12 @@ pub(crate) fn methods(instances: &[&Instance], terminal: &Terminal) -> Vec<Strin
         }
     }
     lines
+}
+
+/// Instances of one service with the same methods.
+struct Alike<'a> {
+    methods: &'a [MethodSummary],
+    hosts: Vec<&'a str>,
 }
 
 /// Files that do not serve, and why.
@@ -121,7 +127,10 @@ mod tests {
         let (left, right) = (instance("left"), instance("right"));
         let lines = methods(&[&left, &right], &terminal());
         assert_eq!(lines, ["", "calc", "  add: func(a: f64)"]);
-        let changed = Instance { methods: Vec::new(), ..right };
+        let none = Instance { methods: Vec::new(), ..right.clone() };
+        assert_eq!(methods(&[&left, &none], &terminal()), lines);
+        let mut changed = right;
+        changed.methods[0].wit = "add: func(a: s32)".into();
         let lines = methods(&[&left, &changed], &terminal());
         assert_eq!(lines[1], "calc on left");
         assert_eq!(lines[4], "calc on right");

@@ -24,7 +24,7 @@ impl Hidden {
     }
 
     /// The methods to show.
-    pub(crate) fn filter<'a>(self, info: &'a ServiceInfo) -> impl Iterator<Item = &'a MethodInfo> {
+    pub(crate) fn filter(self, info: &ServiceInfo) -> impl Iterator<Item = &MethodInfo> {
         info.methods.iter().filter(move |method| self == Self::Show || !method.hidden)
     }
 }
