@@ -70,7 +70,7 @@ pub(crate) fn rejections(instances: &[&Instance], terminal: &Terminal) -> Vec<St
                 None => String::new(),
             };
             let Instance { service, host, .. } = instance;
-            let text = printable(&format!("{service}.wasm on {host}: {reason}{serving}"));
+            let text = printable(&format!("{service} on {host}: {reason}{serving}"));
             format!("{word}  {}", text.replace('\n', " "))
         })
         .collect();
@@ -145,7 +145,7 @@ mod tests {
         assert!(table(&[&never]).render(&terminal(), None)[1].contains("  rejected  "));
         let lines = rejections(&[&never, &older, &instance("right")], &terminal());
         assert_eq!(lines.len(), 3, "{lines:?}");
-        assert_eq!(lines[1], "rejected  calc.wasm on left: truncated");
+        assert_eq!(lines[1], "rejected  calc on left: truncated");
         assert!(lines[2].ends_with("abababababab goes on serving"), "{lines:?}");
         let gone = Instance { health: Health::Draining, ..never };
         assert!(rejections(&[&instance("right"), &gone], &terminal()).is_empty());
