@@ -1,5 +1,7 @@
 //! Stories over the real binary: registry, hosts and callers as processes of their own.
 
+#![expect(clippy::unwrap_used, reason = "a test has nothing better to do than to fail")]
+
 mod bad_calls;
 mod bad_files;
 mod calls;
