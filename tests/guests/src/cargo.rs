@@ -9,7 +9,9 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Whether this machine can build guests.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,7 +30,7 @@ pub enum Toolchain {
 }
 
 impl Toolchain {
-    /// Asks rustc whether the target is installed.
+    /// Asks rustc whether the target is installed, and rustup to add it where it is not.
     pub fn find() -> Self {
         if env::var_os("JACKFIELD_GUESTS").is_some_and(|choice| choice == "checked-in") {
             return Self::absent("JACKFIELD_GUESTS=checked-in");
@@ -36,9 +38,11 @@ impl Toolchain {
         let Some(libdir) = rustc(&["--print", "target-libdir", "--target", TARGET]) else {
             return Self::absent("rustc cannot be run or does not know wasm32-wasip2");
         };
-        if !Path::new(&libdir).is_dir() {
+        let installed = || Path::new(&libdir).is_dir();
+        if !installed() && (!add_target() || !installed()) {
             return Self::absent(
-                "the target is not installed; run: rustup target add wasm32-wasip2",
+                "the target is not installed and rustup could not add it; \
+                 run: rustup target add wasm32-wasip2",
             );
         }
         let rustc = rustc(&["--version", "--verbose"]).map(|text| name_compiler(&text));
@@ -49,6 +53,29 @@ impl Toolchain {
         Self::Absent { reason: reason.into() }
     }
 }
+
+/// Whether rustup could add the target. Somebody without rustup, or without a network, builds nothing.
+fn add_target() -> bool {
+    let mut rustup = Command::new("rustup");
+    rustup.args(["target", "add", TARGET]).env("RUSTUP_MAX_RETRIES", "0");
+    rustup.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let Ok(mut rustup) = rustup.spawn() else { return false };
+    let end = Instant::now() + ADDING;
+    while Instant::now() < end {
+        match rustup.try_wait() {
+            Ok(Some(status)) => return status.success(),
+            Ok(None) => thread::sleep(Duration::from_millis(100)),
+            Err(_) => break,
+        }
+    }
+    // It has ended meanwhile, or is ended now.
+    let _ = rustup.kill();
+    let _ = rustup.wait();
+    false
+}
+
+/// A network that swallows packets must not hold the tests up for longer.
+const ADDING: Duration = Duration::from_secs(90);
 
 /// Builds all Rust guests and returns the folder that holds `NAME.wasm` of each. Waits for other processes that do the same.
 pub(crate) fn build() -> Result<PathBuf> {
