@@ -70,6 +70,7 @@ mod probe;
 mod protocol;
 mod server;
 mod state;
+mod tasks;
 mod tls;
 
 pub use codes::{CloseCode, CloseReason, StreamCode};

@@ -8,11 +8,11 @@ use std::{
     future::Future,
     io,
     net::{SocketAddr, UdpSocket},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use quinn::{Endpoint, EndpointConfig, TokioRuntime};
+use quinn::{Endpoint, EndpointConfig};
 use quinn_proto::HashedConnectionIdGenerator;
 use tokio::{
     sync::{OnceCell, watch},
@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use self::accept::Acceptor;
-use crate::{CloseCode, Exchange, Identity, Peer, Protocol, TransportLimits, tls};
+use crate::{CloseCode, Exchange, Identity, Peer, Protocol, TransportLimits, tasks::Tasks, tls};
 
 /// What a server needs to start.
 #[derive(Clone, Debug)]
@@ -57,7 +57,10 @@ pub trait Serve: Send + Sync + 'static {
 pub struct Server {
     local: SocketAddr,
     phase: watch::Sender<Phase>,
-    endpoint: Endpoint,
+    /// Taken by the one who closes it. Held for that, never across an await.
+    endpoint: Mutex<Option<Endpoint>>,
+    /// Those of the endpoint, which holds the port.
+    tasks: Tasks,
     /// The accept loop, which owns all other tasks. Held by the one who shuts down.
     main: tokio::sync::Mutex<JoinSet<DrainReport>>,
     report: OnceCell<DrainReport>,
@@ -75,7 +78,8 @@ impl Server {
             return Err(BindError::NotLoopback(address));
         }
         let failed = |source| BindError::from_io(address, source);
-        let endpoint = bind(&config)?;
+        let tasks = Tasks::default();
+        let endpoint = bind(&config, &tasks)?;
         let local = endpoint.local_addr().map_err(failed)?;
         let (phase, phases) = watch::channel(Phase::Serving);
         let acceptor =
@@ -85,7 +89,8 @@ impl Server {
         Ok(Self {
             local,
             phase,
-            endpoint,
+            endpoint: Mutex::new(Some(endpoint)),
+            tasks,
             main: tokio::sync::Mutex::new(main),
             report: OnceCell::new(),
         })
@@ -103,16 +108,25 @@ impl Server {
     }
 
     /// Refuses what is new, lets exchanges run for `grace`, ends the rest, closes all connections
-    /// and waits until peers know. A second caller waits for the same end and gets the same report.
+    /// and waits until peers know; then the port is free. A second caller waits for the same end
+    /// and gets the same report.
     ///
     /// # Cancel safety
     /// Cancel safe: the shutdown goes on, another call waits for it.
     pub async fn shutdown(&self, grace: Duration) -> DrainReport {
         self.advance(Phase::Closing(Instant::now() + grace));
         let report = *self.report.get_or_init(|| self.drained()).await;
-        self.endpoint.close(CloseCode::ShuttingDown.varint(), &[]);
-        self.endpoint.wait_idle().await;
+        self.close();
+        self.tasks.ended().await;
         report
+    }
+
+    /// Closes what is still open. The endpoint ends when all of that has.
+    fn close(&self) {
+        let endpoint = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(endpoint) = endpoint {
+            endpoint.close(CloseCode::ShuttingDown.varint(), &[]);
+        }
     }
 
     async fn drained(&self) -> DrainReport {
@@ -141,7 +155,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.endpoint.close(CloseCode::ShuttingDown.varint(), &[]);
+        self.close();
     }
 }
 
@@ -221,7 +235,7 @@ impl BindError {
     }
 }
 
-fn bind(config: &ServerConfig) -> Result<Endpoint, BindError> {
+fn bind(config: &ServerConfig, tasks: &Tasks) -> Result<Endpoint, BindError> {
     let tls = tls::serving(&config.identity, config.protocol)
         .map_err(|error| BindError::Tls(error.to_string()))?;
     let mut quic = quinn::ServerConfig::with_crypto(Arc::new(tls));
@@ -230,7 +244,7 @@ fn bind(config: &ServerConfig) -> Result<Endpoint, BindError> {
     let socket = UdpSocket::bind(config.listen).map_err(failed)?;
     let local = socket.local_addr().map_err(failed)?;
     let own = endpoint_config(&config.identity, local);
-    Endpoint::new(own, Some(quic), socket, Arc::new(TokioRuntime)).map_err(failed)
+    Endpoint::new(own, Some(quic), socket, Arc::new(tasks.clone())).map_err(failed)
 }
 
 /// Keys that outlive the process: after a crash and a restart at the same address, the server

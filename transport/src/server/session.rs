@@ -51,6 +51,7 @@ impl<S: Serve> Session<S> {
         tracing::debug!(peer = %peer.id, %address, "connected");
         let session = Arc::new(self.serve.connected(&peer));
         let link = Arc::new(Link::new(peer, self.limits.frames, Side::Server));
+        // Notices a peer that died.
         let mut watch = JoinSet::new();
         if address.ip().to_canonical().is_loopback() {
             // Beyond, a translated address may refuse all but the sockets that it knows.
@@ -61,14 +62,16 @@ impl<S: Serve> Session<S> {
             serve: self.serve,
             session,
             link,
-            _watch: watch,
             connection,
             exchanges: JoinSet::new(),
             taken: 0,
             ran: None,
             flood: Flood::new(self.limits.reset_flood),
         };
-        open.run(self.phases, remaining(self.trust.expires(&leaf))).await
+        let report = open.run(self.phases, remaining(self.trust.expires(&leaf))).await;
+        // It holds the connection, and that the socket.
+        watch.shutdown().await;
+        report
     }
 }
 
@@ -94,8 +97,6 @@ struct Open<S: Serve> {
     serve: Arc<S>,
     session: Arc<S::Session>,
     link: Arc<Link>,
-    /// Notices a peer that died; ends with this.
-    _watch: JoinSet<()>,
     connection: quinn::Connection,
     exchanges: JoinSet<()>,
     /// How many exchanges were handed to the handler; the peer's later ones never were.

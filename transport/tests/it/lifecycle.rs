@@ -354,3 +354,27 @@ async fn an_address_without_a_port_is_refused_as_such() {
     let error = soon(machine.dialer.dial(address, Role::Host)).await.err().unwrap();
     assert!(matches!(error, DialError::Address(_)), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_port_of_a_server_that_has_shut_down_is_free() {
+    let machine = Machine::new();
+    let mut config = machine.config("127.0.0.1:0");
+    for _ in 0..20 {
+        let server = Server::spawn(config.clone(), Arc::new(With(echo))).unwrap();
+        config.listen = server.local_addr();
+        let connection = machine.dial(config.listen).await;
+        assert_eq!(soon(ask(&connection, b"x")).await, b"x");
+        soon(server.shutdown(Duration::ZERO)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dialer_does_not_wait_for_a_server_that_never_spoke() {
+    let machine = Machine::new();
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let dial = machine.dialer.dial(silent.local_addr().unwrap(), Role::Host);
+    assert!(tokio::time::timeout(Duration::from_millis(50), dial).await.is_err());
+    let asked = tokio::time::Instant::now();
+    machine.dialer.shutdown().await;
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+}
