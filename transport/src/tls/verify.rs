@@ -147,8 +147,9 @@ fn chain_text(error: &webpki::Error) -> String {
     }
 }
 
-/// The last second of the year 9999, which X.509 has for "never".
-const END_OF_TIME: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(253_402_300_799));
+/// One second after the last one of the year 9999, which X.509 has for "never": by then even such a
+/// certificate has expired.
+const END_OF_TIME: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(253_402_300_800));
 
 /// A server's eye on its clients.
 pub(super) struct ClientVerifier(pub(super) Arc<Trust>);
