@@ -103,11 +103,12 @@ impl Authority {
         )
     }
 
-    /// A fresh key and certificate for `id`.
-    pub(super) fn issue(&self, id: &PeerId) -> Result<Issued, rcgen::Error> {
+    /// A fresh key, and a certificate for `id` from `now` on.
+    pub(super) fn issue(&self, id: &PeerId, now: UnixTime) -> Result<Issued, rcgen::Error> {
         let key = KeyPair::generate()?;
         let mut leaf = CertificateParams::default();
-        let now = OffsetDateTime::from(std::time::SystemTime::now());
+        let now = std::time::Duration::from_secs(now.as_secs());
+        let now = OffsetDateTime::from(std::time::SystemTime::UNIX_EPOCH + now);
         leaf.not_before = now - BACKDATE;
         leaf.not_after = now + LEAF_LIFE;
         leaf.distinguished_name = named(id.name());

@@ -47,8 +47,9 @@ impl Leaf {
         id: PeerId,
         provider: Arc<CryptoProvider>,
     ) -> Result<Self, IdentityError> {
-        let first = issue(&authority, &id, &provider)?;
-        let due = Mutex::new(renew_at(UnixTime::now()));
+        let now = UnixTime::now();
+        let first = issue(&authority, &id, &provider, now)?;
+        let due = Mutex::new(renew_at(now));
         let renewal = Renewal { authority, id, provider, due };
         Ok(Self { current: Mutex::new(Arc::new(first)), renewal: Some(renewal) })
     }
@@ -71,7 +72,7 @@ impl Renewal {
         if now < *due {
             return None;
         }
-        match issue(&self.authority, &self.id, &self.provider) {
+        match issue(&self.authority, &self.id, &self.provider, now) {
             Ok(next) => {
                 *due = renew_at(now);
                 Some(next)
@@ -88,8 +89,9 @@ fn issue(
     authority: &Authority,
     id: &PeerId,
     provider: &CryptoProvider,
+    now: UnixTime,
 ) -> Result<CertifiedKey, IdentityError> {
-    let issued = authority.issue(id)?;
+    let issued = authority.issue(id, now)?;
     Ok(CertifiedKey::from_der(vec![issued.certificate], issued.key, provider)?)
 }
 
@@ -112,5 +114,37 @@ impl ResolvesClientCert for Leaf {
 impl fmt::Debug for Leaf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Leaf").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Role, StateDir};
+
+    const DAY: u64 = 24 * 3600;
+
+    #[test]
+    fn a_certificate_is_renewed_before_it_runs_out_and_not_at_each_handshake() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::resolve(Some(&dir.path().join("state"))).unwrap();
+        let authority = Arc::new(Authority::load_or_make(&state).unwrap());
+        let id = PeerId::new("local", Role::Host, "one").unwrap();
+        let provider = crate::tls::provider();
+        let roots = [authority.certificate().clone()];
+        let trust = super::super::trusting(roots, &id, &provider).unwrap();
+        let leaf = Leaf::issued(authority, id, provider).unwrap();
+        let started = UnixTime::now().as_secs();
+        let in_days =
+            |days| UnixTime::since_unix_epoch(std::time::Duration::from_secs(started + days * DAY));
+        let is_good =
+            |key: &CertifiedKey, days| trust.verify(&key.cert[0], &[], in_days(days)).is_ok();
+
+        let first = leaf.at(in_days(0));
+        assert!(Arc::ptr_eq(&first, &leaf.at(in_days(19))));
+        let second = leaf.at(in_days(21));
+        assert!(!Arc::ptr_eq(&first, &second));
+        assert!(is_good(&first, 29) && !is_good(&first, 31) && is_good(&second, 50));
+        assert!(Arc::ptr_eq(&second, &leaf.at(in_days(40))));
     }
 }
