@@ -182,6 +182,20 @@ mod tests {
     }
 
     #[test]
+    fn a_later_field_nested_a_million_deep_is_skipped_without_a_stack() {
+        let mut bytes = vec![0x83, 0x64, b'c', b'a', b'l', b'c', 0x63, b'a', b'd', b'd'];
+        bytes.resize(bytes.len() + 1_000_000, 0x81);
+        bytes.push(0);
+        // The field in that place is a number: whatever it is, it must not end the process.
+        assert!(from_cbor::<CallHead<'_>>(&bytes).is_err());
+        let mut later = vec![0x87, 0x64, b'c', b'a', b'l', b'c', 0x63, b'a', b'd', b'd'];
+        later.extend([0xf6, 0xf6, 0xf6, 0xf4]);
+        later.resize(later.len() + 1_000_000, 0x81);
+        later.push(0);
+        assert_eq!(from_cbor::<CallHead<'_>>(&later).unwrap().method, "add");
+    }
+
+    #[test]
     fn invalid_utf8_in_a_name_is_an_error() {
         let mut bytes = to_cbor(&("calc", "add"));
         bytes[2] = 0xff;

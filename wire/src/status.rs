@@ -137,7 +137,7 @@ pub const MAX_MESSAGE: usize = 4 << 10;
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len().min(MAX_MESSAGE));
     for c in text.chars() {
-        let escaped = c.is_control() && c != '\n' && c != '\t' || is_bidi_control(c);
+        let escaped = is_harmful(c);
         let mut piece = [0; 4];
         let piece: &str =
             if escaped { &c.escape_unicode().to_string() } else { c.encode_utf8(&mut piece) };
@@ -150,9 +150,16 @@ pub fn printable(text: &str) -> String {
     out
 }
 
-/// Characters that make a terminal show text in another order than it has.
-fn is_bidi_control(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Whether [`printable`] would leave `text` as it is, apart from its length.
+pub fn is_printable(text: &str) -> bool {
+    !text.chars().any(is_harmful)
+}
+
+/// Characters that move a terminal's cursor or colour it, and those that make it show text in
+/// another order than it has.
+fn is_harmful(c: char) -> bool {
+    c.is_control() && c != '\n' && c != '\t'
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 const CUT: &str = "…";
@@ -165,6 +172,8 @@ mod tests {
     fn escape_sequences_in_a_message_are_made_visible() {
         let failure = Failure::not_executed(Status::NotFound, "no \u{1b}[2Jmethod\r\u{202e}");
         assert_eq!(failure.message, "no \\u{1b}[2Jmethod\\u{d}\\u{202e}");
+        assert!(is_printable(&failure.message) && is_printable("ä\n\t"));
+        assert!(!is_printable("\u{1b}") && !is_printable("\u{9b}") && !is_printable("\u{2066}"));
     }
 
     #[test]
