@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use jackfield_wire::status::{is_printable, printable};
 use jackfield_wire::{Generation, Load, Target};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 
 use crate::error::{Attempt, CallError, DecodeError};
 
@@ -55,7 +56,35 @@ impl Answer {
     }
 
     fn misfit(&self, source: serde_json::Error) -> CallError {
+        // It may quote a name that the host made up.
+        let text = source.to_string();
+        let source =
+            if is_printable(&text) { source } else { serde_json::Error::custom(printable(&text)) };
         let json = self.value.clone().unwrap_or_default();
         CallError::Decode(Box::new(DecodeError { target: self.target.clone(), json, source }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::chain;
+
+    #[test]
+    fn a_misfit_never_carries_the_hosts_control_characters() {
+        #[derive(Debug, serde::Deserialize)]
+        enum Shape {}
+        let answer = Answer {
+            target: "calc.add".parse().unwrap(),
+            value: Some(Bytes::from_static(br#""\u001b[2J\u009b""#)),
+            generation: None,
+            load: None,
+            host: "one".into(),
+            address: ([127, 0, 0, 1], 1).into(),
+            elapsed: Duration::ZERO,
+            attempts: vec![],
+        };
+        let text = chain(&answer.decode::<Shape>().unwrap_err());
+        assert!(text.contains("unknown variant") && is_printable(&text), "{text:?}");
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use jackfield_transport::{CloseReason, Exchange, ExchangeError, OpenError, StreamCode};
 use jackfield_wire::status::printable;
 use jackfield_wire::{
-    AnswerHead, CallHead, Executed, FrameKind, Generation, Load, Status, from_cbor, to_cbor,
+    AnswerHead, Executed, FrameError, FrameKind, Generation, Load, Status, from_cbor,
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -99,7 +99,9 @@ async fn converse(
     progress.enter(Phase::Open, Executed::No);
     let mut exchange = connection.open().await?;
     progress.enter(Phase::Send, Executed::No);
-    let sent = send(&mut exchange, spec, deadline).await;
+    // A timeout looks at its future before it looks at the clock.
+    let left_ms = deadline.left_ms().ok_or_else(|| Trouble::timeout(progress))?;
+    let sent = send(&mut exchange, spec, left_ms).await;
     // A host may answer, and stop reading, before it has all of a request that it refuses.
     if let Err(error @ ExchangeError::ConnectionLost { .. }) = sent {
         return Err(Trouble::unsent(&error));
@@ -114,20 +116,8 @@ async fn converse(
     }
 }
 
-async fn send(
-    exchange: &mut Exchange,
-    spec: &Spec,
-    deadline: &Deadline,
-) -> Result<(), ExchangeError> {
-    let trace = spec.trace.map(|trace| trace.to_string());
-    let head = to_cbor(&CallHead {
-        service: spec.target.service.as_str(),
-        method: &spec.target.method,
-        deadline_ms: Some(deadline.left_ms()),
-        trace: trace.as_deref(),
-        key: spec.key.as_deref(),
-        idempotent: spec.idempotent,
-    });
+async fn send(exchange: &mut Exchange, spec: &Spec, left_ms: u32) -> Result<(), ExchangeError> {
+    let head = spec.head(left_ms);
     let mut frames = vec![(FrameKind::Head, head.as_slice())];
     frames.extend(spec.positional.as_deref().map(|json| (FrameKind::Positional, json)));
     frames.extend(spec.named.as_deref().map(|json| (FrameKind::Named, json)));
@@ -225,8 +215,20 @@ impl Trouble {
         self
     }
 
+    /// Nobody's answer will be shorter.
+    fn too_long(len: u32, limit: u32) -> Self {
+        let message = format!(
+            "the answer has {len} bytes, over this client's limit of {limit} bytes; ask for less at \
+             once, or raise TransportLimits::frames"
+        );
+        Self::transport(Status::ResourceExhausted, Executed::Unknown, Cure::Nothing, message)
+    }
+
     fn from_exchange(error: &ExchangeError) -> Self {
         let (status, cure) = match error {
+            ExchangeError::Frame(FrameError::TooLong { len, limit, .. }) => {
+                return Self::too_long(*len, *limit);
+            }
             ExchangeError::ConnectionLost { reason, .. } => lost(reason),
             ExchangeError::Unavailable => (Status::Unavailable, Cure::Time),
             ExchangeError::Reset(_) => (Status::Unavailable, Cure::Time),

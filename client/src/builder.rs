@@ -135,7 +135,8 @@ impl ClientBuilder {
     }
 
     /// After how much silence of the watch everything is listed. Default 15 s, five times a
-    /// registry's usual sign of life; shorter costs the registry a full list each time.
+    /// registry's usual sign of life; shorter costs the registry a full list each time, at most a
+    /// hundred in a second.
     pub fn refresh_interval(mut self, interval: Duration) -> Self {
         self.refresh_interval = interval;
         self
@@ -200,7 +201,7 @@ impl ClientBuilder {
             pool,
             pickers: Pickers::default(),
             chance: Chance::seeded(rng.u64(..)),
-            argument_limit: self.limits.frames.arguments,
+            frames: self.limits.frames,
             deadline: self.deadline,
             balance: self.balance,
             retry: self.retry,
@@ -237,7 +238,7 @@ impl ClientBuilder {
         let settings = Settings {
             registries,
             connect_timeout: self.connect_timeout,
-            refresh_interval: self.refresh_interval,
+            refresh_interval: self.refresh_interval.max(SHORTEST_REFRESH),
             max_instances: self.max_instances,
             last_good,
             seed,
@@ -256,6 +257,9 @@ async fn local_identity(state: Option<PathBuf>) -> Result<Identity, BuildError> 
     };
     tokio::task::spawn_blocking(load).await.expect("loading an identity does not panic")
 }
+
+/// Keeps an interval of zero from listing without a pause.
+const SHORTEST_REFRESH: Duration = Duration::from_millis(10);
 
 /// Where a registry is when nobody says otherwise.
 pub const DEFAULT_REGISTRY: &str = "127.0.0.1:9999";

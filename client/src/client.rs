@@ -8,7 +8,7 @@ use std::time::Duration;
 use jackfield_wire::name::{BUILTIN_SERVICE, TargetError};
 use jackfield_wire::reflect::ServiceInfo;
 use jackfield_wire::registry::Instance;
-use jackfield_wire::{ServiceName, Target};
+use jackfield_wire::{FrameLimits, ServiceName, Target};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -40,7 +40,7 @@ pub(crate) struct Inner {
     pub(crate) pool: Arc<Pool>,
     pub(crate) pickers: Pickers,
     pub(crate) chance: Chance,
-    pub(crate) argument_limit: u32,
+    pub(crate) frames: FrameLimits,
     pub(crate) deadline: Duration,
     pub(crate) balance: Balance,
     pub(crate) retry: RetryPolicy,
@@ -160,13 +160,12 @@ impl Client {
     }
 
     /// Ends tasks and closes connections, for every clone; calls that still run fail. Returns when
-    /// the other sides know, which takes a few round trips, or about 3 s towards a silent one. A
-    /// process that ends without it leaves hosts to find out by their idle timeout.
+    /// the other sides know, which takes a few round trips, or half a second towards a silent one.
+    /// A process that ends without it leaves hosts to find out by their idle timeout.
     pub async fn close(&self) {
         self.inner.stop.cancel();
         self.inner.tasks.close();
-        self.inner.tasks.wait().await;
-        self.inner.pool.close().await;
+        tokio::join!(self.inner.tasks.wait(), self.inner.pool.close());
     }
 
     pub(crate) fn defaults(&self, target: Target) -> Spec {

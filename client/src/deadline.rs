@@ -29,10 +29,11 @@ impl Deadline {
         self.total.saturating_sub(self.elapsed())
     }
 
-    /// What is left as it travels; at least 1, because nothing is left below that and the call
-    /// would not be sent.
-    pub(crate) fn left_ms(&self) -> u32 {
-        u32::try_from(self.left().as_millis()).unwrap_or(u32::MAX).max(1)
+    /// What is left as it travels, at least 1; `None` when nothing is: then the call is not sent.
+    pub(crate) fn left_ms(&self) -> Option<u32> {
+        let left = self.left();
+        let ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
+        (!left.is_zero()).then_some(ms.max(1))
     }
 }
 
@@ -47,17 +48,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_left_shrinks_to_nothing() {
         let deadline = Deadline::after(Duration::from_secs(2));
-        assert_eq!(deadline.left_ms(), 2000);
+        assert_eq!(deadline.left_ms(), Some(2000));
         tokio::time::advance(Duration::from_millis(1500)).await;
-        assert_eq!((deadline.left_ms(), deadline.elapsed().as_millis()), (500, 1500));
+        assert_eq!((deadline.left_ms(), deadline.elapsed().as_millis()), (Some(500), 1500));
+        tokio::time::advance(Duration::from_micros(499_900)).await;
+        assert_eq!(deadline.left_ms(), Some(1));
         tokio::time::advance(Duration::from_secs(9)).await;
-        assert_eq!((deadline.left(), deadline.left_ms()), (Duration::ZERO, 1));
+        assert_eq!((deadline.left(), deadline.left_ms()), (Duration::ZERO, None));
     }
 
     #[tokio::test]
     async fn an_endless_deadline_does_not_overflow() {
         let deadline = Deadline::after(Duration::MAX);
         assert!(deadline.at() > Instant::now());
-        assert_eq!(deadline.left_ms(), u32::MAX);
+        assert_eq!(deadline.left_ms(), Some(u32::MAX));
     }
 }

@@ -178,6 +178,17 @@ pub enum EncodeError {
         /// What they are in JSON.
         found: &'static str,
     },
+    /// Everything but the arguments is longer than a frame may be.
+    #[error(
+        "the request's names and key take {len} bytes, over the limit of {limit} bytes: shorten \
+         the method's name or the key"
+    )]
+    HeadTooLong {
+        /// Their length in bytes, as they travel.
+        len: usize,
+        /// The longest that is sent.
+        limit: u32,
+    },
     /// They are longer than a frame may be.
     #[error("the arguments are {len} bytes of JSON, over the limit of {limit} bytes")]
     TooLong {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jackfield_wire::{ServiceName, Target, TraceContext};
+use jackfield_wire::{FrameLimits, ServiceName, Target, TraceContext};
 use serde::Serialize;
 
 use crate::answer::Answer;
@@ -114,12 +114,22 @@ impl Request {
     /// Dropping the future cancels the call: the host stops the method. Whether it ran is then
     /// unknown.
     pub async fn send(self) -> Result<Answer, CallError> {
-        let limit = self.client.inner.argument_limit;
-        for json in [&self.spec.positional, &self.spec.named].into_iter().flatten() {
-            if json.len() > usize::try_from(limit).unwrap_or(usize::MAX) {
-                return Err(EncodeError::TooLong { len: json.len(), limit }.into());
-            }
-        }
+        self.check_lengths()?;
         crate::call::run(&self.client.inner, &self.spec).await
+    }
+
+    /// A host would only say that the stream is malformed, and after all of it was sent.
+    fn check_lengths(&self) -> Result<(), EncodeError> {
+        let FrameLimits { head: most, arguments: limit, .. } = self.client.inner.frames;
+        let is_over = |len: usize, limit| len > usize::try_from(limit).unwrap_or(usize::MAX);
+        let head = self.spec.head(u32::MAX).len();
+        if is_over(head, most) {
+            return Err(EncodeError::HeadTooLong { len: head, limit: most });
+        }
+        let arguments = [&self.spec.positional, &self.spec.named].into_iter().flatten();
+        match arguments.map(Bytes::len).find(|len| is_over(*len, limit)) {
+            Some(len) => Err(EncodeError::TooLong { len, limit }),
+            None => Ok(()),
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jackfield_wire::{ServiceName, Target, TraceContext};
+use jackfield_wire::{CallHead, ServiceName, Target, TraceContext, to_cbor};
 
 use crate::picker::Balance;
 use crate::retry::RetryPolicy;
@@ -22,6 +22,21 @@ pub(crate) struct Spec {
     pub(crate) key: Option<String>,
     pub(crate) trace: Option<TraceContext>,
     pub(crate) retry: RetryPolicy,
+}
+
+impl Spec {
+    /// The head of the request, encoded.
+    pub(crate) fn head(&self, left_ms: u32) -> Vec<u8> {
+        let trace = self.trace.map(|trace| trace.to_string());
+        to_cbor(&CallHead {
+            service: self.target.service.as_str(),
+            method: &self.target.method,
+            deadline_ms: Some(left_ms),
+            trace: trace.as_deref(),
+            key: self.key.as_deref(),
+            idempotent: self.idempotent,
+        })
+    }
 }
 
 /// Who may answer.

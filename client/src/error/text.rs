@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use jackfield_wire::status::printable;
+use jackfield_wire::ty::nearest;
 use jackfield_wire::{Executed, ServiceName};
 
 use super::{
@@ -33,7 +34,7 @@ fn unknown_service(service: &ServiceName, known: &[ServiceName]) -> String {
         );
     }
     let mut text = format!("no host serves {service}; ");
-    if let Some(nearest) = nearest(service.as_str(), known) {
+    if let Some(nearest) = nearest(service.as_str(), known.iter().map(ServiceName::as_str)) {
         _ = write!(text, "did you mean {nearest}? ");
     }
     let shown: Vec<&str> = known.iter().take(MAX_NAMES).map(ServiceName::as_str).collect();
@@ -42,15 +43,6 @@ fn unknown_service(service: &ServiceName, known: &[ServiceName]) -> String {
         _ = write!(text, " and {} more", known.len() - MAX_NAMES);
     }
     text
-}
-
-fn nearest<'a>(name: &str, known: &'a [ServiceName]) -> Option<&'a ServiceName> {
-    known
-        .iter()
-        .map(|candidate| (strsim::osa_distance(name, candidate.as_str()), candidate))
-        .filter(|(distance, _)| *distance <= name.len().div_ceil(3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
 }
 
 pub(super) fn no_registry(error: &NoRegistry) -> String {
@@ -104,7 +96,7 @@ pub(super) fn connect(error: &ConnectError) -> String {
 }
 
 pub(super) fn transport(error: &TransportError) -> String {
-    let what = format!("the connection failed during {} ({})", error.target, error.executed);
+    let what = format!("{} got no usable answer ({})", error.target, error.executed);
     last(&what, &error.attempts)
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jackfield_client::{CallError, EncodeError};
+use jackfield_transport::TransportLimits;
 use jackfield_wire::{Executed, Status, TraceContext};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -136,4 +137,35 @@ async fn what_is_no_answer_is_an_error_and_not_repeated() {
     assert!(error.to_string().contains("does not begin with a head"), "{error}");
     let error = client.call::<_, Value>("calc.unsaid", ()).await.unwrap_err();
     assert_eq!((error.executed(), host.calls()), (Executed::Unknown, 2), "{error}");
+}
+
+#[tokio::test]
+async fn a_name_or_key_that_no_frame_can_hold_is_refused_before_anything_is_sent() {
+    let authority = Authority::new();
+    let host = authority.host("one").await;
+    let client = authority.direct(&host).await;
+    let long = "x".repeat(20 << 10);
+    let named = client.request(&format!("calc.{long}")).unwrap();
+    let keyed = client.request("calc.who").unwrap().key(long);
+    for request in [named, keyed] {
+        let error = request.send().await.unwrap_err();
+        assert_eq!((error.status(), error.executed()), (Status::InvalidArgument, Executed::No));
+        assert!(error.to_string().contains("over the limit of 16384 bytes"), "{error}");
+    }
+    assert_eq!(host.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_result_over_the_clients_limit_is_named_so_and_not_asked_for_again() {
+    let authority = Authority::new();
+    let host = authority.host("one").await;
+    let mut limits = TransportLimits::default();
+    limits.frames.value = 1000;
+    let builder = authority.builder().direct(host.address().to_string()).limits(limits);
+    let client = builder.build().await.unwrap();
+    let request = client.request("calc.first").unwrap().args(&("x".repeat(2000),)).unwrap();
+    let error = request.idempotent().send().await.unwrap_err();
+    assert_eq!((error.status(), error.executed()), (Status::ResourceExhausted, Executed::Yes));
+    assert!(error.to_string().contains("2002 bytes, over this client's limit of 1000"), "{error}");
+    assert_eq!(host.calls(), 1);
 }

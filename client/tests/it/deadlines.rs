@@ -101,3 +101,17 @@ async fn a_hosts_own_deadline_is_the_same_error() {
     assert!(matches!(error, CallError::RequestTimeout(_)), "{error}");
     assert_eq!(error.executed(), Executed::Yes);
 }
+
+#[tokio::test]
+async fn a_call_without_any_time_left_is_not_sent() {
+    let authority = Authority::new();
+    let host = authority.host("one").await;
+    let client = authority.direct(&host).await;
+    warm_up(&client).await;
+    let request = client.request("calc.who").unwrap().deadline(Duration::ZERO);
+    let error = request.send().await.unwrap_err();
+    assert!(matches!(error, CallError::RequestTimeout(_)), "{error}");
+    assert_eq!(error.executed(), Executed::No);
+    warm_up(&client).await;
+    assert_eq!(host.calls(), 2);
+}
