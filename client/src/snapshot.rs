@@ -49,7 +49,11 @@ impl Snapshot {
     ) -> Self {
         let mut services: BTreeMap<ServiceName, Vec<Endpoint>> = BTreeMap::new();
         for endpoint in endpoints {
-            services.entry(endpoint.instance.service.clone()).or_default().push(endpoint);
+            let service = &endpoint.instance.service;
+            match services.get_mut(service) {
+                Some(known) => known.push(endpoint),
+                None => _ = services.insert(service.clone(), vec![endpoint]),
+            }
         }
         Self { services, revision, origin }
     }

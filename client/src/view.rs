@@ -5,14 +5,18 @@
 //! it does not name is kept, unconfirmed, until it is authoritative. A registry that is away
 //! changes nothing.
 
+mod doubt;
+
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jackfield_wire::InstanceId;
 use jackfield_wire::registry::{Delta, Instance, Listing, Revision, Snapshot as Part, WatchEvent};
 
 use crate::snapshot::{Endpoint, Origin, Snapshot};
+
+pub(crate) use self::doubt::size_of;
+use self::doubt::{check, size};
 
 /// What the client holds of the registry's set.
 #[derive(Debug)]
@@ -23,12 +27,17 @@ pub(crate) struct View {
     origin: Origin,
     /// Parts of a set that is not whole yet.
     parts: Option<Vec<Instance>>,
+    /// Of the parts, and of what is held; see [`size_of`].
+    parts_size: usize,
+    held_size: usize,
     max_instances: usize,
+    max_size: usize,
 }
 
 #[derive(Debug)]
 struct Held {
     endpoint: Endpoint,
+    size: usize,
     /// The registry of the current set named it.
     confirmed: bool,
 }
@@ -51,6 +60,8 @@ pub(crate) enum ViewError {
     Gap { base: Revision, event: Revision },
     #[error("the set has more than {0} instances")]
     TooMany(usize),
+    #[error("the set takes more than {0} bytes")]
+    TooLarge(usize),
 }
 
 impl View {
@@ -61,7 +72,10 @@ impl View {
             base: None,
             origin: Origin::Nothing,
             parts: None,
+            parts_size: 0,
+            held_size: 0,
             max_instances,
+            max_size: MAX_SIZE,
         }
     }
 
@@ -84,12 +98,17 @@ impl View {
 
     /// A new watch begins: parts of an unfinished set are of no use.
     pub(crate) fn begin(&mut self) {
-        self.parts = None;
+        (self.parts, self.parts_size) = (None, 0);
+    }
+
+    /// Whether a set has begun that is not whole yet.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.parts.is_some()
     }
 
     /// After an event that cannot be right: the next watch brings a whole set.
     pub(crate) fn distrust(&mut self) {
-        self.parts = None;
+        self.begin();
         self.base = None;
     }
 
@@ -109,6 +128,7 @@ impl View {
     /// a list does not say itself whether its registry knows everyone.
     pub(crate) fn refresh(&mut self, listing: Listing) -> Result<Change, ViewError> {
         self.check_len(listing.instances.len())?;
+        self.check_size(size_of(&listing.instances))?;
         let continues = self.base.is_some_and(|base| {
             base.epoch == listing.revision.epoch && base.number <= listing.revision.number
         });
@@ -139,10 +159,12 @@ impl View {
 
     fn apply_part(&mut self, part: Part) -> Result<Change, ViewError> {
         let mut instances = self.parts.take().unwrap_or_default();
+        let size = std::mem::take(&mut self.parts_size) + size_of(&part.instances);
+        self.check_size(size)?;
         instances.extend(part.instances);
         self.check_len(instances.len())?;
         if !part.last {
-            self.parts = Some(instances);
+            (self.parts, self.parts_size) = (Some(instances), size);
             return Ok(Change::Nothing);
         }
         self.unconfirm();
@@ -161,8 +183,9 @@ impl View {
         }
         let new = delta.upserted.iter().filter(|i| !self.held.contains_key(&i.id)).count();
         self.check_len(self.held.len() + new)?;
+        self.check_size(self.held_size + size_of(&delta.upserted))?;
         for id in &delta.removed {
-            self.held.remove(id);
+            self.let_go(id);
         }
         for instance in delta.upserted {
             self.hold(instance, Confirmed::Yes);
@@ -176,22 +199,23 @@ impl View {
         self.origin = if authoritative { Origin::Registry } else { Origin::Gathering };
         // Without the second condition, a registry that restarts with other instances each time
         // would fill the memory with those that it no longer names.
-        if authoritative || self.held.len() > self.max_instances {
+        if authoritative || self.held.len() > self.max_instances || self.held_size > self.max_size {
             self.drop_unconfirmed();
         }
     }
 
-    /// Holds an instance and says whether that is something new. One whose address is none is
-    /// left out: the registry is not trusted to have checked it.
+    /// Holds an instance and says whether that is something new. One that cannot be right is left
+    /// out: the registry is not trusted to have checked it.
     fn hold(&mut self, instance: Instance, confirmed: Confirmed) -> bool {
         let confirmed = confirmed == Confirmed::Yes;
-        let Ok(address) = instance.address.parse::<SocketAddr>() else {
-            tracing::warn!(
-                instance = %instance.id.as_str().escape_default(),
-                address = %instance.address.escape_default(),
-                "left out: its address is not an IP address and a port"
-            );
-            return self.held.remove(&instance.id).is_some();
+        let address = match check(&instance) {
+            Ok(address) => address,
+            Err(flaw) => {
+                let instance_id = instance.id.as_str().escape_default();
+                let address = instance.address.escape_default();
+                tracing::warn!(instance = %instance_id, %address, flaw, "left out");
+                return self.let_go(&instance.id);
+            }
         };
         if let Some(held) = self.held.get_mut(&instance.id) {
             held.confirmed |= confirmed;
@@ -199,10 +223,18 @@ impl View {
                 return false;
             }
         }
-        let id = instance.id.clone();
+        self.let_go(&instance.id);
+        let (id, size) = (instance.id.clone(), size(&instance));
         let endpoint = Endpoint { instance: Arc::new(instance), address };
-        self.held.insert(id, Held { endpoint, confirmed });
+        self.held.insert(id, Held { endpoint, size, confirmed });
+        self.held_size += size;
         true
+    }
+
+    fn let_go(&mut self, id: &InstanceId) -> bool {
+        let gone = self.held.remove(id);
+        self.held_size -= gone.as_ref().map_or(0, |held| held.size);
+        gone.is_some()
     }
 
     fn unconfirm(&mut self) {
@@ -212,12 +244,20 @@ impl View {
     fn drop_unconfirmed(&mut self) -> bool {
         let before = self.held.len();
         self.held.retain(|_, held| held.confirmed);
+        self.held_size = self.held.values().map(|held| held.size).sum();
         before != self.held.len()
     }
 
     fn check_len(&self, len: usize) -> Result<(), ViewError> {
         if len > self.max_instances {
             return Err(ViewError::TooMany(self.max_instances));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_size(&self, size: usize) -> Result<(), ViewError> {
+        if size > self.max_size {
+            return Err(ViewError::TooLarge(self.max_size));
         }
         Ok(())
     }
@@ -228,6 +268,10 @@ enum Confirmed {
     Yes,
     No,
 }
+
+/// What a registry that lies can make a client hold: 100,000 instances of 2.6 KiB, which is a dozen
+/// methods each.
+const MAX_SIZE: usize = 256 << 20;
 
 #[cfg(test)]
 mod tests;

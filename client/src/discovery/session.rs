@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use jackfield_transport::{Connection, DialError, Exchange, ExchangeError, OpenError, Role};
 use jackfield_wire::registry::{ListQuery, Listing, Refusal, Reply, Request, WatchQuery};
+use jackfield_wire::status::printable;
 use jackfield_wire::{DecodeError, FrameKind, InstanceId, from_cbor, to_cbor};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::Watcher;
 use crate::place::ResolveError;
-use crate::view::{Change, ViewError};
+use crate::view::{Change, ViewError, size_of};
 
 /// Why a watch ended. The next one may go elsewhere.
 #[derive(Debug, thiserror::Error)]
@@ -55,12 +56,16 @@ impl Watcher {
         let query = WatchQuery { service: None, resume: self.view.resume() };
         let mut events = self.ask(&connection, &Request::Watch(query)).await?;
         let mut patience = self.settings.connect_timeout;
+        let mut partial_since = None;
         loop {
             match timeout(patience, reply(&mut events)).await {
                 Ok(Ok(Some(Reply::Event(event)))) => {
                     let change = self.view.apply(event)?;
                     self.publish(change);
-                    self.heard_from(index);
+                    partial_since = self.partial_since(partial_since)?;
+                    if partial_since.is_none() {
+                        self.heard_from(index);
+                    }
                     patience = self.settings.refresh_interval;
                 }
                 Ok(Ok(Some(other))) => return Err(unexpected(other)),
@@ -72,11 +77,25 @@ impl Watcher {
         }
     }
 
+    /// Since when a set is being sent that is not whole yet. A registry that never completes one
+    /// would otherwise keep the client from all others.
+    fn partial_since(&self, since: Option<Instant>) -> Result<Option<Instant>, WatchError> {
+        if !self.view.is_partial() {
+            return Ok(None);
+        }
+        let since = since.unwrap_or_else(Instant::now);
+        let within = self.settings.refresh_interval * WHOLE_SET;
+        if since.elapsed() > within {
+            return Err(WatchError::Slow { what: "complete its set", within });
+        }
+        Ok(Some(since))
+    }
+
     fn heard_from(&mut self, index: usize) {
-        if self.shared.link().connected.is_none() {
+        if self.useful_since.is_none() {
+            self.useful_since = Some(Instant::now());
             self.shared.connected(index);
         }
-        self.failures = 0;
     }
 
     /// The first of the registry's addresses that answers.
@@ -128,10 +147,13 @@ impl Watcher {
     /// the watch.
     async fn list(&self, connection: &Connection) -> Result<Listing, WatchError> {
         let mut whole = self.list_part(connection, None).await?;
+        let mut size = size_of(&whole.instances);
         while whole.more && whole.instances.len() <= self.settings.max_instances {
             let Some(last) = whole.instances.last() else { break };
             let part = self.list_part(connection, Some(last.id.clone())).await?;
             whole.more = part.more && !part.instances.is_empty();
+            size += size_of(&part.instances);
+            self.view.check_size(size)?;
             whole.instances.extend(part.instances);
         }
         Ok(whole)
@@ -162,7 +184,13 @@ async fn reply(exchange: &mut Exchange) -> Result<Option<Reply>, WatchError> {
 
 fn unexpected(reply: Reply) -> WatchError {
     match reply {
-        Reply::Refused(refusal) => WatchError::Refused(refusal),
+        Reply::Refused(Refusal { status, message }) => {
+            WatchError::Refused(Refusal { status, message: printable(&message) })
+        }
         _ => WatchError::OffTopic,
     }
 }
+
+/// How many refresh intervals a registry has to complete a set: a minute by default, which a slow
+/// network needs for a very large one.
+const WHOLE_SET: u32 = 4;

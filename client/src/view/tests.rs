@@ -259,3 +259,58 @@ proptest! {
         }
     }
 }
+
+fn whole_of(instances: Vec<Instance>) -> WatchEvent {
+    let revision = revision(1, 1);
+    WatchEvent::Snapshot(Part { revision, instances, last: true, authoritative: true })
+}
+
+#[test]
+fn an_instance_whose_texts_would_upset_a_terminal_is_left_out() {
+    let bad: [fn(&mut Instance); 5] = [
+        |i| i.host = "a\u{1b}[2J".into(),
+        |i| i.host = "a\nb".into(),
+        |i| i.version = Some("\u{9b}1m".into()),
+        |i| i.methods[0].wit = "\u{202e}".into(),
+        |i| _ = i.metadata.insert("k".into(), "\r".into()),
+    ];
+    for change in bad {
+        let mut one = instance("calc", 1);
+        change(&mut one);
+        assert_eq!(hosts(&view_of([whole_of(vec![instance("calc", 0), one])])), ["host-0"]);
+    }
+}
+
+#[test]
+fn a_set_that_would_fill_the_memory_is_refused_however_it_comes() {
+    let small = size_of(&[instance("calc", 0)]);
+    let mut view = View::new(100);
+    view.max_size = 3 * small;
+    let mut large = instance("calc", 9);
+    large.metadata.insert("k".into(), "x".repeat(4 * small));
+    let WatchEvent::Snapshot(part) = whole(revision(1, 1), &[0, 1], true) else { unreachable!() };
+    let part = WatchEvent::Snapshot(Part { last: false, ..part });
+    let too_large = Err(ViewError::TooLarge(3 * small));
+    assert_eq!(view.apply(part.clone()), Ok(Change::Nothing));
+    assert_eq!(view.apply(part), too_large);
+    view.distrust();
+    assert_eq!(view.apply(whole_of(vec![large.clone()])), too_large);
+    view.apply(whole(revision(1, 1), &[0, 1], true)).unwrap();
+    assert_eq!(view.apply(delta(revision(1, 2), &[2, 3], &[], true)), too_large);
+    let listing = Listing { revision: revision(1, 2), instances: vec![large], more: false };
+    assert_eq!(view.refresh(listing), too_large);
+}
+
+#[test]
+fn what_is_let_go_no_longer_counts() {
+    let mut view = view_of([whole(revision(1, 1), &[0, 1, 2], true)]);
+    view.apply(delta(revision(1, 2), &[0], &[1], true)).unwrap();
+    let mut longer = instance("calc", 0);
+    longer.host.push_str("-with-more");
+    let upserted = vec![longer.clone()];
+    let change = Delta { revision: revision(1, 3), upserted, removed: vec![], authoritative: true };
+    view.apply(WatchEvent::Delta(change)).unwrap();
+    assert_eq!(view.held_size, size_of(&[longer, instance("calc", 2)]));
+    view.apply(whole(revision(1, 4), &[], true)).unwrap();
+    assert_eq!(view.held_size, 0);
+}

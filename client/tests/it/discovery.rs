@@ -5,7 +5,9 @@ use std::time::Duration;
 use jackfield_client::{Balance, CallError, NoInstance, Origin};
 use jackfield_registry::{Registry, RegistryConfig};
 use jackfield_transport::{Connection, Dialer, Protocol, Role, TransportLimits};
-use jackfield_wire::registry::{Health, Instance, Reply, Request, Revision, WatchEvent};
+use jackfield_wire::registry::{
+    Health, Instance, Refusal, Reply, Request, Revision, Snapshot as Part, WatchEvent,
+};
 use jackfield_wire::{Executed, FrameKind, Status, from_cbor, to_cbor};
 use serde_json::Value;
 
@@ -181,4 +183,39 @@ async fn what_every_host_answers_may_be_asked_of_any_and_by_address() {
     let CallError::NoAvailableInstance(none) = error else { panic!("{error}") };
     assert!(matches!(none.reason, NoInstance::UnknownService { .. }));
     assert_eq!(fleet.client.snapshot().origin(), Origin::Registry);
+}
+
+#[tokio::test]
+async fn a_registry_that_never_completes_its_set_is_left_for_another() {
+    let authority = Authority::new();
+    let host = authority.host("a").await;
+    let endless = FakeRegistry::start(&authority, 1).await;
+    let mut other = FakeRegistry::start(&authority, 2).await;
+    other.whole(&[instance("calc", "a", &host)], true);
+    let places = [&endless, &other].map(|registry| registry.address().to_string());
+    let builder = authority.builder().registry(&places[0]).registry(&places[1]);
+    let client = builder.refresh_interval(Duration::from_millis(100)).build().await.unwrap();
+    let revision = Revision { epoch: 1, number: 1 };
+    let part = Part { revision, instances: vec![], last: false, authoritative: true };
+    let trickle = async {
+        loop {
+            endless.event(WatchEvent::Snapshot(part.clone()));
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::select! {
+        () = trickle => {}
+        () = eventually(&client, |known| hosts(known, "calc") == ["a"]) => {}
+    }
+}
+
+#[tokio::test]
+async fn the_words_of_a_registry_that_refuses_are_made_printable() {
+    let authority = Authority::new();
+    let registry = FakeRegistry::start(&authority, 1).await;
+    let refusal = Refusal { status: Status::PermissionDenied, message: "no\u{1b}[2J".into() };
+    registry.raw(to_cbor(&Reply::Refused(refusal)));
+    let builder = authority.builder().registry(registry.address().to_string());
+    let link = failing(&builder.build().await.unwrap()).await;
+    assert!(link.failures[0].message.ends_with("permission-denied: no\\u{1b}[2J"), "{link:?}");
 }

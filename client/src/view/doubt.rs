@@ -1,0 +1,45 @@
+//! What a client does not take from a registry on trust: addresses, texts, and how much of them. Pure.
+
+use std::net::SocketAddr;
+
+use jackfield_wire::registry::Instance;
+use jackfield_wire::status::is_printable;
+
+/// The instance's address, or what is wrong with the instance.
+///
+/// Its texts reach terminals and logs by way of listings and errors; an honest registry refuses
+/// control characters in them.
+pub(super) fn check(instance: &Instance) -> Result<SocketAddr, &'static str> {
+    let is_plain = |text: &str| is_printable(text) && !text.contains(['\n', '\t']);
+    if !is_plain(instance.id.as_str()) || !is_plain(&instance.host) {
+        return Err("its name holds control characters");
+    }
+    if !texts(instance).all(is_printable) {
+        return Err("its texts hold control characters");
+    }
+    instance.address.parse().map_err(|_| "its address is not an IP address and a port")
+}
+
+/// About how many bytes of memory instances take.
+pub(crate) fn size_of(instances: &[Instance]) -> usize {
+    instances.iter().map(size).sum()
+}
+
+pub(super) fn size(instance: &Instance) -> usize {
+    let texts: usize = texts(instance).map(|text| text.len() + PER_TEXT).sum();
+    std::mem::size_of::<Instance>()
+        + 2 * instance.id.as_str().len()
+        + instance.address.len()
+        + texts
+}
+
+/// Every text that stands in an instance for people, or for nobody knows whom.
+fn texts(instance: &Instance) -> impl Iterator<Item = &str> {
+    let methods = instance.methods.iter().flat_map(|method| [&method.name, &method.wit]);
+    let metadata = instance.metadata.iter().flat_map(|(key, value)| [key, value]);
+    let own = [Some(&instance.host), instance.version.as_ref()].into_iter().flatten();
+    own.chain(methods).chain(metadata).map(String::as_str)
+}
+
+/// What a string costs beside its bytes: its own three words and the allocator's.
+const PER_TEXT: usize = 40;
