@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jackfield_wire::name::BUILTIN_SERVICE;
 use jackfield_wire::{Executed, ServiceName};
+use tokio::time::timeout_at;
 
 use crate::answer::Answer;
 use crate::attempt::{Answered, Destination, Failed, FailureKind, attempt};
@@ -40,7 +41,8 @@ pub(crate) async fn run(inner: &Inner, spec: &Spec) -> Result<Answer, CallError>
             Decision::Exhausted | Decision::Final => return Err(conclude(spec, failed, history)),
         }
         if let (Source::Direct(direct), FailureKind::Connect) = (&inner.source, failed.kind) {
-            direct.refresh().await;
+            // A name server may be slower than the call may take.
+            _ = timeout_at(deadline.at(), direct.refresh(&inner.pool)).await;
         }
     }
 }
@@ -52,13 +54,21 @@ struct Past<'a> {
 }
 
 impl Experience for Past<'_> {
-    fn tried(&self, address: SocketAddr) -> bool {
-        self.history.iter().any(|attempt| attempt.address == address)
+    fn tried(&self, endpoint: &Endpoint) -> bool {
+        was_tried(self.history, endpoint)
     }
 
     fn down(&self, address: SocketAddr) -> bool {
         self.down.contains(&address)
     }
+}
+
+/// Of two hosts that are said to be at one address, only one can be; the other was not tried yet.
+fn was_tried(history: &[Attempt], endpoint: &Endpoint) -> bool {
+    let host = Some(&endpoint.instance.host);
+    history
+        .iter()
+        .any(|attempt| attempt.address == endpoint.address && attempt.host.as_ref() == host)
 }
 
 /// The endpoint of the next attempt. Waits only for what was never heard of.
@@ -99,7 +109,8 @@ fn destination(inner: &Inner, spec: &Spec, history: &[Attempt]) -> Option<Destin
     let shared = match (&spec.route, &inner.source) {
         (Route::At(address), _) => return Some(anyone(*address)),
         (_, Source::Direct(direct)) => {
-            let rank = |address: &_| (past.tried(*address), past.down(*address));
+            let tried = |address: &_| history.iter().any(|attempt| attempt.address == *address);
+            let rank = |address: &_| (tried(address), past.down(*address));
             return direct.addresses().into_iter().min_by_key(rank).map(anyone);
         }
         (_, Source::Registry(shared)) => shared,
@@ -127,7 +138,7 @@ fn is_another_left(inner: &Inner, spec: &Spec, history: &[Attempt]) -> bool {
         (_, Source::Direct(direct)) => direct.addresses().into_iter().any(untried),
         (_, Source::Registry(shared)) => endpoints(&shared.snapshot(), spec)
             .into_iter()
-            .any(|endpoint| endpoint.instance.enabled && untried(endpoint.address)),
+            .any(|endpoint| endpoint.instance.enabled && !was_tried(history, endpoint)),
     }
 }
 

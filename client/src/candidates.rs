@@ -9,7 +9,7 @@ use crate::snapshot::Endpoint;
 /// What the call and the client know of an endpoint beyond what the registry says.
 pub(crate) trait Experience {
     /// An attempt of this call ended there already.
-    fn tried(&self, address: SocketAddr) -> bool;
+    fn tried(&self, endpoint: &Endpoint) -> bool;
     /// It could not be reached a moment ago.
     fn down(&self, address: SocketAddr) -> bool;
 }
@@ -43,7 +43,7 @@ fn rank(endpoint: &Endpoint, experience: &impl Experience) -> (bool, bool, u8) {
         Health::Healthy | Health::Suspect => 1,
         Health::Draining => 2,
     };
-    (experience.tried(endpoint.address), experience.down(endpoint.address), health)
+    (experience.tried(endpoint), experience.down(endpoint.address), health)
 }
 
 #[cfg(test)]
@@ -58,8 +58,8 @@ mod tests {
     }
 
     impl Experience for Known {
-        fn tried(&self, address: SocketAddr) -> bool {
-            self.tried.contains(&address)
+        fn tried(&self, endpoint: &Endpoint) -> bool {
+            self.tried.contains(&endpoint.address)
         }
         fn down(&self, address: SocketAddr) -> bool {
             self.down.contains(&address)

@@ -5,28 +5,36 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use crate::place::{Place, ResolveError};
+use crate::pool::Pool;
 
 /// The place and its addresses as last looked up.
 pub(crate) struct Direct {
     place: Place,
     /// Held to copy or replace, never across an await.
     addresses: Mutex<Vec<SocketAddr>>,
+    /// Held by the one who looks the place up; the others go on with what there is.
+    looking_up: tokio::sync::Mutex<()>,
 }
 
 impl Direct {
     pub(crate) async fn new(place: Place) -> Result<Self, ResolveError> {
         let addresses = Mutex::new(place.resolve().await?);
-        Ok(Self { place, addresses })
+        Ok(Self { place, addresses, looking_up: tokio::sync::Mutex::default() })
     }
 
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Looks the place up again, after nobody was found there. A failure keeps what there was.
-    pub(crate) async fn refresh(&self) {
+    /// Looks the place up again, after nobody was found there, and lets the pool forget where it
+    /// was before. A failure keeps what there was.
+    pub(crate) async fn refresh(&self, pool: &Pool) {
+        let Ok(_alone) = self.looking_up.try_lock() else { return };
         match self.place.resolve().await {
-            Ok(found) => *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = found,
+            Ok(found) => {
+                pool.keep_only(found.iter().copied());
+                *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = found;
+            }
             Err(error) => tracing::debug!(%error, "keeping the addresses of before"),
         }
     }

@@ -43,8 +43,10 @@ pub(crate) struct Watcher {
     shared: Arc<Shared>,
     pool: Arc<Pool>,
     rng: fastrand::Rng,
-    /// Registries that failed since the last one that answered.
+    /// Watches that ended since the last one that was of use for a while.
     failures: u32,
+    /// Since when the current watch is of use.
+    useful_since: Option<Instant>,
     saved: Saved,
 }
 
@@ -64,7 +66,8 @@ impl Watcher {
         let view = View::new(settings.max_instances);
         let rng = fastrand::Rng::with_seed(settings.seed);
         let saved = Saved { dirty: false, at: None };
-        Self { settings, dialer, view, shared, pool, rng, failures: 0, saved }
+        let (failures, useful_since) = (0, None);
+        Self { settings, dialer, view, shared, pool, rng, failures, useful_since, saved }
     }
 
     /// What it writes to.
@@ -89,7 +92,8 @@ impl Watcher {
             let registry = self.settings.registries[index].to_string();
             tracing::debug!(registry, error, "not watching");
             self.shared.lost(index, error);
-            self.failures = self.failures.saturating_add(1);
+            let lasted = self.useful_since.take().map(|since| since.elapsed());
+            self.failures = failures_after(self.failures, lasted);
             if self.failures >= rounds {
                 self.fall_back_to_disk().await;
             }
@@ -119,7 +123,7 @@ impl Watcher {
         }
         let snapshot = Arc::new(self.view.snapshot());
         self.saved.dirty |= snapshot.origin() == Origin::Registry;
-        self.pool.keep_only(&snapshot);
+        self.pool.keep_only(snapshot.all_endpoints().map(|endpoint| endpoint.address));
         self.shared.publish(snapshot);
     }
 
@@ -138,6 +142,17 @@ impl Watcher {
     }
 }
 
+/// How many watches have failed in a row when the last one was of use for as long as it `lasted`.
+///
+/// A registry that ends each watch right after its beginning, or whose set is refused, is asked ever
+/// less often; otherwise every client would fetch the whole set twenty times a second.
+fn failures_after(before: u32, lasted: Option<Duration>) -> u32 {
+    match lasted {
+        Some(lasted) if lasted >= RECONNECT.most => 1,
+        _ => before.saturating_add(1),
+    }
+}
+
 /// Between rounds over all registries: soon enough that a restart is hardly noticed, spread enough
 /// that thousands of clients do not come back in the same moment.
 const RECONNECT: Backoff =
@@ -145,3 +160,16 @@ const RECONNECT: Backoff =
 
 /// The file is a cache: a network that changes all the time does not keep the disk busy.
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_watch_that_was_of_use_for_a_while_makes_failures_forgotten() {
+        assert_eq!(failures_after(7, None), 8);
+        assert_eq!(failures_after(7, Some(Duration::from_millis(1))), 8);
+        assert_eq!(failures_after(7, Some(RECONNECT.most)), 1);
+        assert_eq!(failures_after(u32::MAX, None), u32::MAX);
+    }
+}

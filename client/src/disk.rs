@@ -7,6 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jackfield_wire::registry::Instance;
 use serde::{Deserialize, Serialize};
@@ -66,7 +67,8 @@ impl LastGood {
         let content = Content { format: FORMAT, registries: self.registries.clone(), instances };
         let bytes = serde_json::to_vec(&content)?;
         let mut name = self.path.clone().into_os_string();
-        name.push(format!(".{}.new", std::process::id()));
+        let count = WRITES.fetch_add(1, Ordering::Relaxed);
+        name.push(format!(".{}.{count}.new", std::process::id()));
         let temporary = PathBuf::from(name);
         let written = create_private(&temporary)
             .and_then(|mut file| file.write_all(&bytes))
@@ -97,6 +99,9 @@ fn create_private(path: &Path) -> io::Result<File> {
 fn create_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).open(path)
 }
+
+/// Tells apart what two clients of one process write at the same time.
+static WRITES: AtomicU64 = AtomicU64::new(0);
 
 /// Grows when the content's meaning changes; a file of another format is passed over.
 const FORMAT: u32 = 1;

@@ -20,7 +20,6 @@ use crate::backoff::Backoff;
 use crate::chain::chain;
 use crate::chance::Chance;
 use crate::retry::Cure;
-use crate::snapshot::Snapshot;
 
 /// The connections of one client.
 pub(crate) struct Pool {
@@ -35,7 +34,7 @@ pub(crate) struct Pool {
 
 enum Slot {
     Dialing { outcome: watch::Receiver<Option<Dialed>>, failures: u32 },
-    Ready(Connection),
+    Ready { connection: Connection, made: Instant },
     Down { until: Instant, failures: u32 },
 }
 
@@ -63,29 +62,24 @@ impl Pool {
 
     /// A connection to `address`, whose certificate names `host` if one is given.
     ///
-    /// A kept connection to another host than that may be older than the registry's word; it is
-    /// replaced once.
+    /// A kept connection to another host than that may be older than the registry's word, so it is
+    /// replaced unless it is new: a host that is not where the registry says costs no more than
+    /// that.
     pub(crate) async fn connect(
         self: &Arc<Self>,
         address: SocketAddr,
         host: Option<&str>,
     ) -> Dialed {
-        let is_right =
-            |connection: &Connection| host.is_none_or(|host| connection.peer().id.name() == host);
-        if let Some(kept) = self.kept(address) {
-            if is_right(&kept) {
-                return Ok(kept);
+        let connection = match self.kept(address, host) {
+            Some(kept) => kept,
+            None => self.dialed(address).await?,
+        };
+        match host {
+            Some(host) if !leads_to(&connection, host) => {
+                Err(ConnectFailure::wrong_host(&connection, host))
             }
-            self.lock().remove(&address);
+            _ => Ok(connection),
         }
-        let connection = self.dialed(address).await?;
-        if is_right(&connection) {
-            return Ok(connection);
-        }
-        let failures = 1;
-        let down = self.down_after(failures);
-        self.lock().insert(address, down);
-        Err(ConnectFailure::wrong_host(&connection, host.unwrap_or_default()))
     }
 
     /// The addresses that could not be reached a moment ago, and that nobody has reached since.
@@ -94,15 +88,15 @@ impl Pool {
         let is_down = |slot: &Slot| match slot {
             Slot::Down { until, .. } => *until > now,
             Slot::Dialing { failures, .. } => *failures > 0,
-            Slot::Ready(_) => false,
+            Slot::Ready { .. } => false,
         };
         let slots = self.lock();
         slots.iter().filter(|(_, slot)| is_down(slot)).map(|(address, _)| *address).collect()
     }
 
-    /// Forgets every address that nobody serves at any more.
-    pub(crate) fn keep_only(&self, snapshot: &Snapshot) {
-        let served: HashSet<_> = snapshot.all_endpoints().map(|e| e.address).collect();
+    /// Forgets every address but those where somebody may serve.
+    pub(crate) fn keep_only(&self, served: impl Iterator<Item = SocketAddr>) {
+        let served: HashSet<_> = served.collect();
         self.lock().retain(|address, _| served.contains(address));
     }
 
@@ -112,18 +106,25 @@ impl Pool {
         self.tasks.close();
         self.tasks.wait().await;
         for (_, slot) in self.lock().drain() {
-            if let Slot::Ready(connection) = slot {
+            if let Slot::Ready { connection, .. } = slot {
                 connection.close(CloseCode::Done);
             }
         }
         self.dialer.shutdown().await;
     }
 
-    fn kept(&self, address: SocketAddr) -> Option<Connection> {
-        match self.lock().get(&address) {
-            Some(Slot::Ready(kept)) if !kept.is_closed() => Some(kept.clone()),
-            _ => None,
+    /// The connection to `address`. An old one to another host than `host` is let go.
+    fn kept(&self, address: SocketAddr, host: Option<&str>) -> Option<Connection> {
+        let mut slots = self.lock();
+        let (kept, made) = match slots.get(&address) {
+            Some(Slot::Ready { connection, made }) => (connection.clone(), *made),
+            _ => return None,
+        };
+        let is_outdated = host.is_some_and(|host| !leads_to(&kept, host)) && made.elapsed() >= NEW;
+        if is_outdated {
+            slots.remove(&address);
         }
+        (!is_outdated && !kept.is_closed()).then_some(kept)
     }
 
     /// The outcome of the dial that runs, or of a new one.
@@ -142,7 +143,7 @@ impl Pool {
                 return outcome.clone();
             }
             Some(Slot::Dialing { failures, .. } | Slot::Down { failures, .. }) => *failures,
-            Some(Slot::Ready(_)) | None => 0,
+            Some(Slot::Ready { .. }) | None => 0,
         };
         let (tell, outcome) = watch::channel(None);
         slots.insert(address, Slot::Dialing { outcome: outcome.clone(), failures });
@@ -164,7 +165,7 @@ impl Pool {
             Err(_) => Err(ConnectFailure::slow(self.connect_timeout)),
         };
         let slot = match &dialed {
-            Ok(connection) => Slot::Ready(connection.clone()),
+            Ok(connection) => Slot::Ready { connection: connection.clone(), made: Instant::now() },
             Err(_) => self.down_after(failures + 1),
         };
         let mut slots = self.lock();
@@ -185,6 +186,10 @@ impl Pool {
     fn lock(&self) -> MutexGuard<'_, HashMap<SocketAddr, Slot>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn leads_to(connection: &Connection, host: &str) -> bool {
+    connection.peer().id.name() == host
 }
 
 impl ConnectFailure {
@@ -223,3 +228,7 @@ impl ConnectFailure {
 /// How long others are preferred to an address that could not be reached, at least half of it. The
 /// first wait outlasts a burst of calls, the longest one is below a registry's usual TTL.
 const AVOID: Backoff = Backoff { first: Duration::from_millis(500), most: Duration::from_secs(8) };
+
+/// How long a connection says who is at its address now. Longer would turn calls away from a host
+/// that has just taken over an address, shorter would dial for each call of one that never will.
+const NEW: Duration = Duration::from_secs(1);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jackfield_client::{Client, ClientBuilder};
 use jackfield_transport::{
-    BindError, Exchange, Identity, Peer, Protocol, Role, Serve, Server, ServerConfig, StateDir,
+    Exchange, Identity, Peer, Protocol, Role, Serve, Server, ServerConfig, StateDir,
     TransportLimits,
 };
 use jackfield_wire::{AnswerHead, CallHead, Executed, FrameKind, Status, from_cbor, to_cbor};
@@ -56,22 +56,9 @@ impl Authority {
         let identity = self.identity(Role::Host, name);
         let config = ServerConfig { listen: at, identity, protocol: Protocol::Call, limits };
         let desk = Arc::new(Desk::new(name));
-        let server = listen_again(config, &desk).await;
+        let server = Server::spawn(config, desk.clone()).expect("a server");
         Host { server, desk }
     }
-}
-
-/// Starts a server. The port of one that has just shut down is free a few polls later.
-pub(crate) async fn listen_again<S: Serve>(config: ServerConfig, serve: &Arc<S>) -> Server {
-    let listening = async {
-        loop {
-            match Server::spawn(config.clone(), serve.clone()) {
-                Err(BindError::InUse(_)) => tokio::task::yield_now().await,
-                other => return other.expect("a server"),
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, listening).await.expect("the port becomes free")
 }
 
 /// A host in this process.

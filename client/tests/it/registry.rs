@@ -17,7 +17,7 @@ use jackfield_wire::registry::{
 use jackfield_wire::{FrameKind, InstanceId, ServiceName, from_cbor, to_cbor};
 use tokio::sync::watch;
 
-use crate::harness::{Authority, Host, LOOPBACK, PATIENCE, listen_again};
+use crate::harness::{Authority, Host, LOOPBACK, PATIENCE};
 
 /// A registry whose watches send what the test says, in order, to everyone who watches.
 pub(crate) struct FakeRegistry {
@@ -53,7 +53,7 @@ impl FakeRegistry {
             listing: Mutex::default(),
             resumes: Mutex::default(),
         });
-        let server = listen_again(config, &script).await;
+        let server = Server::spawn(config, script.clone()).expect("a server");
         Self { server, script, revision: Revision { epoch, number: 0 } }
     }
 
