@@ -16,7 +16,7 @@ use crate::plugin::Plugin;
 /// A file that does not serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedFile {
-    /// Its name in the folder.
+    /// Its name in the folder, with control characters escaped.
     pub file: String,
     /// The service that it would be, when its name can be one.
     pub service: Option<ServiceName>,
@@ -99,9 +99,8 @@ impl Catalog {
     }
 
     /// Notes that `file` does not serve. Says whether that is news.
-    pub(crate) fn reject(&self, rejected: RejectedFile) -> bool {
+    pub(crate) fn reject(&self, file: String, rejected: RejectedFile) -> bool {
         let mut next = (*self.now()).clone();
-        let file = rejected.file.clone();
         let news = next.rejected.insert(file, rejected.clone()).as_ref() != Some(&rejected);
         if news {
             self.swap(next, None);

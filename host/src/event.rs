@@ -31,7 +31,7 @@ pub enum HostEvent {
     },
     /// A file does not serve.
     Rejected {
-        /// Its name in the folder.
+        /// Its name in the folder, with control characters escaped.
         file: String,
         /// The service that it would be, when its name can be one.
         service: Option<ServiceName>,

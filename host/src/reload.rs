@@ -1,7 +1,8 @@
 //! Folder → catalog: watches the folder, loads what is new, withdraws what is gone.
 //!
-//! Loads run one at a time on a blocking thread, never on those that serve. A file that does not
-//! load never replaces a version that works. Ends when told to, leaving the catalog as it is.
+//! Loads run one at a time on a thread of their own, never on those that serve. A file that does not
+//! load never replaces a version that works. Ends when told to, leaving the catalog as it is; nobody
+//! waits for a compilation that nobody needs any more.
 
 mod decide;
 mod file;
@@ -13,8 +14,7 @@ use std::time::{Duration, Instant};
 
 use jackfield_wire::Generation;
 use jackfield_wire::name::ServiceName;
-use tokio::sync::{broadcast, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{broadcast, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::{Catalog, RejectedFile};
@@ -58,7 +58,8 @@ struct Task {
 struct Job {
     file: String,
     since: Instant,
-    thread: JoinHandle<Loaded>,
+    /// Closed without a value when the load panicked.
+    loaded: oneshot::Receiver<Loaded>,
 }
 
 /// What a load gave.
@@ -67,6 +68,7 @@ enum Loaded {
     /// The content that serves already.
     Same(decide::Stamp),
     Rejected(Rejection, Option<decide::Stamp>),
+    NoRoom(Rejection),
     Changing,
 }
 
@@ -96,7 +98,10 @@ impl Task {
         self.watcher.ensure();
         let folder = self.reload.folder.clone();
         let looks = match tokio::task::spawn_blocking(move || file::list(&folder)).await {
-            Ok(Ok(looks)) => looks,
+            Ok(Ok((id, looks))) => {
+                self.watcher.looked_at(id);
+                looks
+            }
             Ok(Err(error)) => return self.watcher.lost(&error.to_string()),
             Err(_) => return,
         };
@@ -112,19 +117,27 @@ impl Task {
         let path = self.reload.folder.join(&file);
         let loader = self.reload.loader.clone();
         let limits = Arc::clone(&self.reload.limits);
-        let place = self.known.place(&file).unwrap_or_default();
         let service = plugin::service_name(stem(&file));
         let serving = service.as_ref().ok().and_then(|service| self.serving(service));
-        let thread = tokio::task::spawn_blocking(move || {
-            if place >= limits.plugins {
-                return Loaded::Rejected(Rejection::TooMany { limit: limits.plugins }, None);
-            }
-            match service {
-                Ok(service) => load(&loader, &path, service, serving, limits.plugin_file),
+        let full = self.reload.catalog.now().names().count() >= limits.plugins;
+        let (send, loaded) = oneshot::channel();
+        let run = move || {
+            let loaded = match service {
                 Err(rejection) => Loaded::Rejected(rejection, None),
-            }
-        });
-        self.job = Some(Job { file, since: Instant::now(), thread });
+                Ok(_) if full && serving.is_none() => {
+                    Loaded::NoRoom(Rejection::TooMany { limit: limits.plugins })
+                }
+                Ok(service) => load(&loader, &path, service, serving, limits.plugin_file),
+            };
+            // The host has ended meanwhile.
+            let _ = send.send(loaded);
+        };
+        // Not one of the runtime's: its end would wait for half a minute of compilation. Without a
+        // thread the channel closes, which is an answer too.
+        if let Err(error) = std::thread::Builder::new().name("jackfield-load".into()).spawn(run) {
+            tracing::error!("no thread to load a plugin on: {error}");
+        }
+        self.job = Some(Job { file, since: Instant::now(), loaded });
     }
 
     fn serving(&self, service: &ServiceName) -> Option<Generation> {
@@ -136,6 +149,7 @@ impl Task {
             Loaded::New(_, stamp) | Loaded::Same(stamp) => Ended::Read(*stamp),
             Loaded::Rejected(_, Some(stamp)) => Ended::Read(*stamp),
             Loaded::Rejected(_, None) => Ended::Refused,
+            Loaded::NoRoom(_) => Ended::NoRoom,
             Loaded::Changing => Ended::Changing,
         };
         if !self.known.finished(self.start.elapsed(), ended) {
@@ -146,7 +160,9 @@ impl Task {
             Loaded::Same(_) => {
                 self.reload.catalog.clear(&file);
             }
-            Loaded::Rejected(rejection, _) => self.reject(file, &rejection),
+            Loaded::Rejected(rejection, _) | Loaded::NoRoom(rejection) => {
+                self.reject(file, &rejection);
+            }
             Loaded::Changing => {}
         }
     }
@@ -165,13 +181,14 @@ impl Task {
 
     fn reject(&self, file: String, rejection: &Rejection) {
         let service = plugin::service_name(stem(&file)).ok();
-        let reason = jackfield_wire::status::printable(&rejection.to_string());
+        let reason = one_line(&rejection.to_string());
         let serving = service.as_ref().and_then(|service| self.serving(service));
+        let shown = one_line(&file);
         let rejected =
-            RejectedFile { file: file.clone(), service: service.clone(), reason: reason.clone() };
-        if self.reload.catalog.reject(rejected) {
-            let shown = jackfield_wire::status::printable(&file);
-            tracing::warn!(file = shown, still_serving = serving.is_some(), "rejected: {reason}");
+            RejectedFile { file: shown.clone(), service: service.clone(), reason: reason.clone() };
+        if self.reload.catalog.reject(file, rejected) {
+            let file = shown;
+            tracing::warn!(file, still_serving = serving.is_some(), "rejected: {reason}");
             self.tell(HostEvent::Rejected { file, service, reason, serving });
         }
     }
@@ -191,13 +208,17 @@ impl Task {
     }
 }
 
+/// Text with parts that a plugin's author chose, for a log: no line of it can pass for another.
+fn one_line(text: &str) -> String {
+    jackfield_wire::status::printable(text).replace('\n', "\\n")
+}
+
 /// Waits for the job to end, forever when there is none. Cancel safe.
 async fn finished(job: &mut Option<Job>) -> (String, Instant, Loaded) {
     let Some(running) = job else { return std::future::pending().await };
-    let loaded = match (&mut running.thread).await {
-        Ok(loaded) => loaded,
-        Err(error) => Loaded::Rejected(Rejection::Internal(error.to_string()), None),
-    };
+    let loaded = (&mut running.loaded).await.unwrap_or_else(|_| {
+        Loaded::Rejected(Rejection::Internal("the loader ended without a word".into()), None)
+    });
     let Job { file, since, .. } = job.take().expect("it was there when the wait began");
     (file, since, loaded)
 }

@@ -1,9 +1,11 @@
 //! What to do about a folder, decided from looks at it and the time: no file, clock or task here.
 //!
 //! A file is acted on when it was renamed into place, or when it has kept still for
-//! [`STILL`]. One load runs at a time; of several files that wait, the newest goes first. A file
-//! that is gone is withdrawn at the next look.
+//! [`STILL`]. One load runs at a time; of several files that wait, the one that was not tried for
+//! longest goes first, and of new ones the newest: a file that is written over and over again does
+//! not keep the others out. A file that is gone is withdrawn at the next look.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -33,9 +35,19 @@ pub(super) struct Folder {
     files: BTreeMap<String, State>,
     /// Renamed into place since the last look.
     moved: Vec<String>,
-    /// What is being loaded, and its stamp when that began.
-    loading: Option<(String, Stamp)>,
+    loading: Option<Loading>,
     looked: bool,
+}
+
+/// What is being loaded.
+#[derive(Debug)]
+struct Loading {
+    name: String,
+    /// As it was when the load began.
+    stamp: Stamp,
+    /// The file was gone in between: what was read is of the past, even if a file with this name is
+    /// there again.
+    stale: bool,
 }
 
 /// How a load ended.
@@ -45,6 +57,8 @@ pub(super) enum Ended {
     Read(Stamp),
     /// It is not a file that can be read.
     Refused,
+    /// There are as many plugins as may be: to be tried again when one goes.
+    NoRoom,
     /// It was changing, or gone: to be tried again once it keeps still.
     Changing,
 }
@@ -58,6 +72,10 @@ struct State {
     settled: bool,
     /// The stamp that was loaded, or refused.
     done: Option<Stamp>,
+    /// When it was last tried.
+    tried: Option<Duration>,
+    /// It was refused for want of room.
+    waits_for_room: bool,
 }
 
 impl State {
@@ -103,11 +121,26 @@ impl Folder {
                     since: now,
                     settled,
                     done: known.and_then(|state| state.done),
+                    tried: known.and_then(|state| state.tried),
+                    waits_for_room: false,
                 },
             };
             self.files.insert(look.name, state);
         }
+        if !before.is_empty() {
+            self.make_room();
+        }
+        if let Some(loading) = &mut self.loading {
+            loading.stale |= before.contains_key(&loading.name);
+        }
         before.into_keys().map(Action::Withdraw).collect()
+    }
+
+    /// Files went: those that found no room are tried again.
+    fn make_room(&mut self) {
+        for state in self.files.values_mut().filter(|state| state.waits_for_room) {
+            (state.done, state.waits_for_room) = (None, false);
+        }
     }
 
     /// The load to start now, if any. It runs until [`Self::finished`].
@@ -118,21 +151,23 @@ impl Folder {
         let due = |state: &State| state.due_at().is_some_and(|at| at <= now);
         let (name, state) = self
             .files
-            .iter()
+            .iter_mut()
             .filter(|(_, state)| due(state))
-            .max_by(|(a, x), (b, y)| x.since.cmp(&y.since).then_with(|| b.cmp(a)))?;
-        self.loading = Some((name.clone(), state.stamp));
+            .min_by_key(|(_, state)| (state.tried, Reverse(state.since)))?;
+        state.tried = Some(now);
+        self.loading = Some(Loading { name: name.clone(), stamp: state.stamp, stale: false });
         Some(Action::Load(name.clone()))
     }
 
-    /// The load that was started has ended. Says whether the file is still there, without which
-    /// its content must not serve.
+    /// The load that was started has ended. Says whether the file was there all the time, without
+    /// which its content must not serve.
     pub(super) fn finished(&mut self, now: Duration, ended: Ended) -> bool {
-        let Some((name, stamp)) = self.loading.take() else { return false };
+        let Some(Loading { name, stamp, stale: false }) = self.loading.take() else { return false };
         let Some(state) = self.files.get_mut(&name) else { return false };
         match ended {
             Ended::Read(stamp) => state.done = Some(stamp),
             Ended::Refused => state.done = Some(stamp),
+            Ended::NoRoom => (state.done, state.waits_for_room) = (Some(stamp), true),
             Ended::Changing => (state.since, state.settled) = (now, false),
         }
         true
@@ -151,11 +186,6 @@ impl Folder {
         self.looked
             && self.loading.is_none()
             && self.files.values().all(|state| state.due_at().is_none())
-    }
-
-    /// The place of `name` among the files in the order of names.
-    pub(super) fn place(&self, name: &str) -> Option<usize> {
-        self.files.keys().position(|file| file == name)
     }
 }
 
@@ -258,6 +288,48 @@ mod tests {
         assert_eq!(actions, [Action::Withdraw("a.wasm".into())]);
         assert!(!folder.finished(320 * MS, stamp(1)));
         assert!(folder.is_settled());
+    }
+
+    #[test]
+    fn a_file_that_was_gone_while_it_was_loaded_is_loaded_again_though_it_is_the_same() {
+        let mut folder = Folder::default();
+        folder.look(MS, vec![look("a.wasm", 1)]);
+        assert_eq!(folder.next_load(300 * MS), load("a.wasm"));
+        folder.look(310 * MS, vec![]);
+        folder.look(320 * MS, vec![look("a.wasm", 1)]);
+        assert!(!folder.finished(330 * MS, stamp(1)));
+        assert_eq!(folder.next_load(520 * MS), load("a.wasm"));
+        assert!(folder.finished(530 * MS, stamp(1)));
+    }
+
+    #[test]
+    fn a_file_that_never_rests_does_not_keep_another_one_out() {
+        let mut folder = Folder::default();
+        folder.look(MS, vec![]);
+        folder.moved_in("storm.wasm".into());
+        folder.look(2 * MS, vec![look("storm.wasm", 1), look("calm.wasm", 1)]);
+        for size in 2..4 {
+            let now = 1000 * MS * u32::try_from(size).unwrap();
+            folder.moved_in("storm.wasm".into());
+            folder.look(now, vec![look("storm.wasm", size), look("calm.wasm", 1)]);
+            let expected = if size == 2 { "storm.wasm" } else { "calm.wasm" };
+            assert_eq!(folder.next_load(now), load(expected));
+            folder.finished(now, stamp(size - 1));
+        }
+    }
+
+    #[test]
+    fn a_file_without_room_is_tried_again_when_another_one_goes() {
+        let mut folder = Folder::default();
+        let old = |name| Look { age: STILL, ..look(name, 1) };
+        folder.look(MS, vec![old("a.wasm"), old("b.wasm")]);
+        assert_eq!(folder.next_load(MS), load("a.wasm"));
+        folder.finished(MS, stamp(1));
+        assert_eq!(folder.next_load(MS), load("b.wasm"));
+        folder.finished(MS, Ended::NoRoom);
+        assert!(folder.is_settled());
+        folder.look(2 * MS, vec![look("b.wasm", 1)]);
+        assert_eq!(folder.next_load(2 * MS), load("b.wasm"));
     }
 
     #[test]

@@ -11,13 +11,20 @@ use std::time::SystemTime;
 use super::decide::{Look, Stamp};
 use crate::plugin::Rejection;
 
-/// All files of `folder` whose names end in `.wasm`, sorted by name. Hidden ones are somebody's
-/// half-done work and do not count.
+/// Which folder a path leads to.
+pub(super) type FolderId = (u64, u64);
+
+/// All files of `folder` whose names end in `.wasm`, sorted by name, and which folder that is.
+/// Hidden ones are somebody's half-done work and do not count.
+///
+/// A name that is not UTF-8 is shown with replacement characters, which no service has in its name;
+/// of several that look the same then, one is shown.
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub(super) fn list(folder: &Path) -> std::io::Result<Vec<Look>> {
+pub(super) fn list(folder: &Path) -> std::io::Result<(FolderId, Vec<Look>)> {
     let now = SystemTime::now();
+    let id = folder_id(&std::fs::metadata(folder)?);
     let mut all = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
@@ -30,8 +37,9 @@ pub(super) fn list(folder: &Path) -> std::io::Result<Vec<Look>> {
         let age = metadata.modified().ok().and_then(|time| now.duration_since(time).ok());
         all.push(Look { name, stamp: stamp(&metadata), age: age.unwrap_or_default() });
     }
-    all.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(all)
+    all.sort_by(|a, b| a.name.cmp(&b.name).then(a.stamp.file.cmp(&b.stamp.file)));
+    all.dedup_by(|a, b| a.name == b.name);
+    Ok((id, all))
 }
 
 /// Whether a file with this name is a plugin's.
@@ -60,10 +68,13 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Content, Rejection> {
     let file = match open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Content::Changing),
-        Err(_) if std::fs::symlink_metadata(path).is_ok_and(|m| m.is_symlink()) => {
-            return Err(Rejection::NotRegular("a symbolic link"));
-        }
-        Err(error) => return Err(unreadable(&error)),
+        // A socket cannot be opened at all.
+        Err(error) => match std::fs::symlink_metadata(path) {
+            Ok(metadata) if !metadata.is_file() => {
+                return Err(Rejection::NotRegular(kind(&metadata)));
+            }
+            _ => return Err(unreadable(&error)),
+        },
     };
     let before = file.metadata().map_err(|error| unreadable(&error))?;
     if !before.is_file() {
@@ -100,7 +111,25 @@ fn unreadable(error: &std::io::Error) -> Rejection {
 }
 
 fn kind(metadata: &Metadata) -> &'static str {
-    if metadata.is_dir() { "a directory" } else { "a FIFO, a socket or a device" }
+    if metadata.is_symlink() {
+        "a symbolic link"
+    } else if metadata.is_dir() {
+        "a directory"
+    } else {
+        "a FIFO, a socket or a device"
+    }
+}
+
+#[cfg(unix)]
+fn folder_id(metadata: &Metadata) -> FolderId {
+    use std::os::unix::fs::MetadataExt;
+    (metadata.dev(), metadata.ino())
+}
+
+/// Elsewhere there is nothing to tell folders apart by: the watch stays as it is.
+#[cfg(not(unix))]
+fn folder_id(_: &Metadata) -> FolderId {
+    (0, 0)
 }
 
 #[cfg(unix)]
@@ -159,7 +188,28 @@ mod tests {
         let fifo = folder.path().join("fifo.wasm");
         let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
         assert!(made.success());
+        let socket = folder.path().join("socket.wasm");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
         let reason = "a FIFO, a socket or a device";
-        assert_eq!(read(&fifo, 99).err(), Some(Rejection::NotRegular(reason)));
+        for path in [fifo, socket] {
+            assert_eq!(read(&path, 99).err(), Some(Rejection::NotRegular(reason)));
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn names_that_look_the_same_are_one_and_the_same_one_each_time() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = tempfile::tempdir().unwrap();
+        for name in [b"\xfe.wasm", b"\xff.wasm"] {
+            let name = std::ffi::OsStr::from_bytes(name);
+            std::fs::write(folder.path().join(name), [7; 3]).unwrap();
+        }
+        let looks = || {
+            let (_, looks) = list(folder.path()).unwrap();
+            looks.into_iter().map(|look| (look.name, look.stamp)).collect::<Vec<_>>()
+        };
+        assert_eq!(looks().len(), 1);
+        assert_eq!(looks(), looks());
     }
 }
