@@ -8,6 +8,7 @@ mod backoff;
 mod instances;
 mod session;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,36 +69,42 @@ impl Registration {
         stop: &CancellationToken,
     ) -> Result<(), End> {
         let mut session = Session::new(connection.clone());
-        let mut changes = self.catalog.changes();
-        let announced = self.place.instances(&self.catalog.now());
-        let registered = stop.run_until_cancelled(session.announce(announced)).await;
-        if let Some(Err(lost)) = registered {
-            return Err(End { lost, registered: false });
+        let kept = stop.run_until_cancelled(self.keep(registry, connection, &mut session)).await;
+        if kept.is_none() {
+            session.take_back().await;
         }
-        if registered.is_some() {
-            self.say_registered(registry, session.len());
-        }
-        let ended = loop {
-            let beat = tokio::time::sleep(session.until_heartbeat());
-            let step = tokio::select! {
-                biased;
-                () = stop.cancelled() => {
-                    session.take_back().await;
-                    connection.close(CloseCode::Done);
-                    break Ok(());
-                }
-                reason = connection.closed() => Err(Lost::from(reason)),
-                _ = changes.changed() => {
-                    session.announce(self.place.instances(&self.catalog.now())).await
-                }
-                () = beat => session.heartbeat().await,
-            };
-            if let Err(lost) = step {
-                break Err(End { lost, registered: true });
-            }
-        };
         connection.close(CloseCode::Done);
-        ended
+        match kept {
+            None => Ok(()),
+            Some(Err(lost)) => Err(End { lost, registered: session.is_registered() }),
+            Some(Ok(never)) => match never {},
+        }
+    }
+
+    /// Until the registry is lost.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any time: the session knows what there is to take back.
+    async fn keep(
+        &self,
+        registry: &str,
+        connection: &Connection,
+        session: &mut Session,
+    ) -> Result<Infallible, Lost> {
+        let mut changes = self.catalog.changes();
+        session.announce(self.place.instances(&self.catalog.now())).await?;
+        self.say_registered(registry, session.len());
+        loop {
+            let beat = tokio::time::sleep(session.until_heartbeat());
+            tokio::select! {
+                biased;
+                reason = connection.closed() => return Err(reason.into()),
+                () = beat => session.heartbeat().await?,
+                _ = changes.changed() => {
+                    session.announce(self.place.instances(&self.catalog.now())).await?;
+                }
+            }
+        }
     }
 
     fn say_registered(&self, registry: &str, services: usize) {

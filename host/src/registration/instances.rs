@@ -8,7 +8,7 @@ use jackfield_wire::reflect::MethodInfo;
 use jackfield_wire::registry::{Health, Instance, MethodSummary};
 
 use crate::catalog::{RejectedFile, Snapshot};
-use crate::plugin::Method;
+use crate::plugin::{Method, Plugin};
 
 /// Which host, and where clients reach it.
 #[derive(Clone, Debug)]
@@ -19,26 +19,28 @@ pub(crate) struct HostPlace {
 
 impl HostPlace {
     /// An instance for each service; for a file that never served, one that nobody may call and
-    /// that says why.
+    /// that says why. Those that serve come first, as far as a registry has room for one host's.
     pub(super) fn instances(&self, snapshot: &Snapshot) -> BTreeMap<InstanceId, Instance> {
-        let served = snapshot.plugins().map(|plugin| {
-            let info = snapshot.info(plugin);
-            let mut instance = self.instance(info.service.clone());
-            instance.version = info.version;
-            instance.generation = Some(info.generation);
-            let shown = plugin.methods().iter().map(Method::info).filter(|info| !info.hidden);
-            instance.methods = summaries(shown);
-            if instance.methods.len() < plugin.methods().len() {
-                let total = plugin.methods().len().to_string();
-                instance.metadata.insert("methods".into(), total);
-            }
-            if let Some(rejected) = info.rejected {
-                instance.metadata.insert(REJECTED.into(), cut(&rejected));
-            }
-            instance
-        });
+        let served = snapshot.plugins().map(|plugin| self.serving(snapshot, plugin));
         let refused = snapshot.rejected().filter_map(|file| self.refused(snapshot, file));
-        served.chain(refused).map(|instance| (instance.id.clone(), instance)).collect()
+        let all = served.chain(refused).take(MAX_INSTANCES);
+        all.map(|instance| (instance.id.clone(), instance)).collect()
+    }
+
+    fn serving(&self, snapshot: &Snapshot, plugin: &Plugin) -> Instance {
+        let mut instance = self.instance(plugin.service().clone());
+        instance.version = plugin.version().filter(|v| v.len() <= MAX_WORD).map(str::to_owned);
+        instance.generation = Some(plugin.generation());
+        let shown = plugin.methods().iter().map(Method::info).filter(|info| !info.hidden);
+        instance.methods = summaries(shown);
+        if instance.methods.len() < plugin.methods().len() {
+            let total = plugin.methods().len().to_string();
+            instance.metadata.insert("methods".into(), total);
+        }
+        if let Some(rejected) = snapshot.rejection_of(plugin.service().as_str()) {
+            instance.metadata.insert(REJECTED.into(), cut(&rejected.reason));
+        }
+        instance
     }
 
     fn refused(&self, snapshot: &Snapshot, file: &RejectedFile) -> Option<Instance> {
@@ -68,10 +70,12 @@ impl HostPlace {
     }
 }
 
-/// As many summaries as a registry takes; the host itself tells the rest.
+/// As many summaries as a registry takes, and none that it would not: one of those would cost the
+/// whole instance its place. The host itself tells the rest.
 fn summaries<'a>(methods: impl Iterator<Item = &'a MethodInfo>) -> Vec<MethodSummary> {
     let mut room = MAX_METHODS_BYTES;
     methods
+        .filter(|info| info.name.len() <= MAX_METHOD_NAME && info.wit.len() <= MAX_SIGNATURE)
         .take(MAX_METHODS)
         .map(|info| MethodSummary { name: info.name.clone(), wit: info.wit.clone() })
         .take_while(|summary| {
@@ -91,6 +95,18 @@ const REJECTED: &str = "rejected";
 /// Characters of a reason; a registry takes 4 KiB of metadata from an instance.
 const MAX_REASON: usize = 500;
 
+/// Instances that a registry takes from one host.
+const MAX_INSTANCES: usize = 256;
+
+/// Bytes of a version that a registry takes.
+const MAX_WORD: usize = 128;
+
+/// Bytes of a method's name that a registry takes.
+const MAX_METHOD_NAME: usize = 512;
+
+/// Bytes of a signature that a registry takes.
+const MAX_SIGNATURE: usize = 16 << 10;
+
 /// Methods of one instance that a registry takes.
 const MAX_METHODS: usize = 1024;
 
@@ -108,12 +124,27 @@ mod tests {
         HostPlace { host: "host-1".into(), address: ([127, 0, 0, 1], 4433).into() }
     }
 
+    fn reject(catalog: &Catalog, service: ServiceName, reason: String) {
+        let file = format!("{service}.wasm");
+        let rejected = RejectedFile { file: file.clone(), service: Some(service), reason };
+        catalog.reject(file, rejected);
+    }
+
+    #[test]
+    fn no_more_instances_are_told_than_a_registry_takes() {
+        let catalog = Catalog::new();
+        for n in 0..MAX_INSTANCES + 5 {
+            reject(&catalog, ServiceName::new(format!("broken-{n}")).unwrap(), "bad".into());
+        }
+        assert_eq!(place().instances(&catalog.now()).len(), MAX_INSTANCES);
+    }
+
     #[test]
     fn a_file_that_never_served_is_told_but_not_callable() {
         let catalog = Catalog::new();
         let service = ServiceName::new("broken").unwrap();
         let reason = "x".repeat(2 * MAX_REASON);
-        catalog.reject(RejectedFile { file: "broken.wasm".into(), service: Some(service), reason });
+        reject(&catalog, service, reason);
         let instances = place().instances(&catalog.now());
         let instance = instances.values().next().unwrap();
         assert_eq!(instance.id.as_str(), "broken@host-1");
@@ -121,18 +152,29 @@ mod tests {
         assert_eq!(instance.metadata[REJECTED].len(), MAX_REASON);
     }
 
-    #[test]
-    fn signatures_without_end_are_cut() {
-        let info = MethodInfo {
-            name: "f".into(),
+    fn method(name: &str, wit: usize) -> MethodInfo {
+        MethodInfo {
+            name: name.into(),
             qualified: "f".into(),
             signature: Signature { params: vec![], result: None },
-            wit: "x".repeat(40 << 10),
+            wit: "x".repeat(wit),
             params_schema: serde_json::Value::Null,
             result_schema: None,
             docs: None,
             hidden: false,
-        };
-        assert_eq!(summaries([&info, &info, &info].into_iter()).len(), 2);
+        }
+    }
+
+    #[test]
+    fn signatures_that_a_registry_would_not_take_are_left_out_and_the_others_told() {
+        let all = [method("giant", MAX_SIGNATURE + 1), method(&"n".repeat(600), 1), method("f", 1)];
+        let told = summaries(all.iter());
+        assert_eq!(told.iter().map(|method| method.name.as_str()).collect::<Vec<_>>(), ["f"]);
+    }
+
+    #[test]
+    fn signatures_without_end_are_cut() {
+        let all: Vec<_> = (0..20).map(|_| method("f", 10 << 10)).collect();
+        assert_eq!(summaries(all.iter()).len(), 9);
     }
 }

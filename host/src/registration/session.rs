@@ -1,15 +1,15 @@
 //! One connection to one registry, and what was announced over it.
 //!
 //! Every step either has the registry's answer or says that the registry is lost; after that the
-//! session is of no more use.
+//! session is of no more use. What the registry refuses of one instance keeps no other one out.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jackfield_transport::{CloseReason, Connection};
 use jackfield_wire::name::InstanceId;
-use jackfield_wire::registry::{Instance, LeaseTerms, Reply, Request};
-use jackfield_wire::{FrameKind, from_cbor, to_cbor};
+use jackfield_wire::registry::{Instance, LeaseTerms, Refusal, Reply, Request};
+use jackfield_wire::{FrameKind, Status, from_cbor, to_cbor};
 use tokio::time::Instant;
 
 use super::chain;
@@ -21,7 +21,12 @@ pub(super) struct Lost(String);
 
 impl Lost {
     pub(super) fn new(reason: impl AsRef<str>) -> Self {
-        Self(jackfield_wire::status::printable(reason.as_ref()))
+        let text = jackfield_wire::status::printable(reason.as_ref());
+        Self(text.replace('\n', "\\n"))
+    }
+
+    fn refused(refusal: &Refusal) -> Self {
+        Self::new(format!("it refused: {refusal}"))
     }
 }
 
@@ -34,20 +39,39 @@ impl From<CloseReason> for Lost {
 /// What the registry holds of this host.
 pub(super) struct Session {
     connection: Connection,
+    /// What was sent and not refused: also what a step that was cut off may have brought there.
     announced: BTreeMap<InstanceId, Instance>,
+    /// What the registry does not take, and why.
+    refused: BTreeMap<InstanceId, (Instance, Refusal)>,
     heartbeat: Duration,
     next: Instant,
+    /// When what was refused is tried again.
+    retry: Instant,
+    announced_once: bool,
 }
 
 impl Session {
     pub(super) fn new(connection: Connection) -> Self {
-        let next = Instant::now() + FIRST_HEARTBEAT;
-        Self { connection, announced: BTreeMap::new(), heartbeat: FIRST_HEARTBEAT, next }
+        let now = Instant::now();
+        Self {
+            connection,
+            announced: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            heartbeat: FIRST_HEARTBEAT,
+            next: now + FIRST_HEARTBEAT,
+            retry: now + RETRY_REFUSED,
+            announced_once: false,
+        }
     }
 
-    /// How many services the registry holds.
+    /// Whether it ever took what there was.
+    pub(super) fn is_registered(&self) -> bool {
+        self.announced_once
+    }
+
+    /// How many services that can be called the registry holds.
     pub(super) fn len(&self) -> usize {
-        self.announced.len()
+        self.announced.values().filter(|instance| instance.enabled).count()
     }
 
     pub(super) fn until_heartbeat(&self) -> Duration {
@@ -56,6 +80,9 @@ impl Session {
 
     /// Makes what the registry holds `wanted`: registers what is new or changed, takes back what
     /// is gone.
+    ///
+    /// # Cancel safety
+    /// After a step that was dropped, [`Self::take_back`] still takes everything back.
     pub(super) async fn announce(
         &mut self,
         wanted: BTreeMap<InstanceId, Instance>,
@@ -65,13 +92,16 @@ impl Session {
         let changed: Vec<_> = wanted
             .values()
             .filter(|instance| self.announced.get(&instance.id) != Some(instance))
+            .filter(|instance| self.refused.get(&instance.id).map(|(was, _)| was) != Some(instance))
             .cloned()
             .collect();
-        self.register(changed).await?;
+        self.refused.retain(|id, _| wanted.contains_key(id));
         if !gone.is_empty() {
-            self.ask(&Request::Deregister(gone)).await?;
+            self.told(&Request::Deregister(gone.clone())).await?;
+            gone.iter().for_each(|id| drop(self.announced.remove(id)));
         }
-        self.announced = wanted;
+        self.register(changed).await?;
+        self.announced_once = true;
         Ok(())
     }
 
@@ -80,12 +110,12 @@ impl Session {
         self.next = Instant::now() + self.heartbeat;
         let ids: Vec<_> = self.announced.keys().cloned().collect();
         if ids.is_empty() {
-            return Ok(());
+            return self.register(self.to_retry()).await;
         }
-        let Reply::Alive(unknown) = self.ask(&Request::Heartbeat(ids)).await? else {
+        let Reply::Alive(unknown) = self.told(&Request::Heartbeat(ids)).await? else {
             return Err(unexpected());
         };
-        let again: Vec<_> =
+        let mut again: Vec<_> =
             unknown.iter().filter_map(|id| self.announced.get(id).cloned()).collect();
         if !again.is_empty() {
             tracing::info!(
@@ -93,7 +123,14 @@ impl Session {
                 "the registry forgot services; registering again"
             );
         }
+        again.extend(self.to_retry());
         self.register(again).await
+    }
+
+    /// What was refused some time ago: the reason may have gone.
+    fn to_retry(&self) -> Vec<Instance> {
+        let due = Instant::now() >= self.retry;
+        self.refused.values().filter(|_| due).map(|(instance, _)| instance.clone()).collect()
     }
 
     /// Says goodbye. A registry that cannot be told finds out by itself.
@@ -102,7 +139,7 @@ impl Session {
         if ids.is_empty() {
             return;
         }
-        let asked = tokio::time::timeout(GOODBYE, self.ask(&Request::Deregister(ids))).await;
+        let asked = tokio::time::timeout(GOODBYE, self.told(&Request::Deregister(ids))).await;
         match asked {
             Ok(Ok(_)) => tracing::info!("deregistered"),
             Ok(Err(lost)) => tracing::warn!("not deregistered: {lost}; the lease will expire"),
@@ -112,27 +149,72 @@ impl Session {
 
     async fn register(&mut self, instances: Vec<Instance>) -> Result<(), Lost> {
         for part in parts(instances) {
-            let Reply::Registered(terms) = self.ask(&Request::Register(part)).await? else {
-                return Err(unexpected());
-            };
-            self.take_terms(terms);
+            if self.register_part(&part).await?.is_none() {
+                continue;
+            }
+            // A request is taken or refused as a whole: find out whom it is about.
+            for instance in part {
+                if let Some(refusal) = self.register_part(std::slice::from_ref(&instance)).await? {
+                    self.note_refused(instance, refusal);
+                }
+            }
         }
-        Ok(())
+        match self.refused.values().next() {
+            Some((_, refusal)) if self.announced.is_empty() => Err(Lost::refused(refusal)),
+            _ => Ok(()),
+        }
     }
 
+    /// Gives the reason when the registry does not take these.
+    async fn register_part(&mut self, part: &[Instance]) -> Result<Option<Refusal>, Lost> {
+        let pairs = part.iter().map(|instance| (instance.id.clone(), instance.clone()));
+        self.announced.extend(pairs);
+        match self.ask(&Request::Register(part.to_vec())).await? {
+            Reply::Registered(terms) => {
+                self.take_terms(terms);
+                part.iter().for_each(|instance| drop(self.refused.remove(&instance.id)));
+                Ok(None)
+            }
+            // It is the registry that cannot, whatever it is asked.
+            Reply::Refused(refusal) if refusal.status == Status::Unavailable => {
+                Err(Lost::refused(&refusal))
+            }
+            Reply::Refused(refusal) => Ok(Some(refusal)),
+            _ => Err(unexpected()),
+        }
+    }
+
+    fn note_refused(&mut self, instance: Instance, refusal: Refusal) {
+        self.retry = Instant::now() + RETRY_REFUSED;
+        self.announced.remove(&instance.id);
+        let id = instance.id.clone();
+        let reason = Lost::refused(&refusal);
+        let known = self.refused.insert(id.clone(), (instance, refusal.clone()));
+        if known.is_none_or(|(_, before)| before != refusal) {
+            tracing::warn!(%id, "not registered: {reason}; everything else is");
+        }
+    }
+
+    /// The next heartbeat may come sooner than planned, never later: instances that did not change
+    /// live on heartbeats alone, however often others are registered.
     fn take_terms(&mut self, terms: LeaseTerms) {
         let asked = Duration::from_millis(terms.heartbeat_ms.into());
         self.heartbeat = asked.clamp(LEAST_HEARTBEAT, MOST_HEARTBEAT);
-        self.next = Instant::now() + self.heartbeat;
+        self.next = self.next.min(Instant::now() + self.heartbeat);
+    }
+
+    /// The answer to what a registry has no reason to refuse.
+    async fn told(&self, request: &Request) -> Result<Reply, Lost> {
+        match self.ask(request).await? {
+            Reply::Refused(refusal) => Err(Lost::refused(&refusal)),
+            reply => Ok(reply),
+        }
     }
 
     async fn ask(&self, request: &Request) -> Result<Reply, Lost> {
         let asked = tokio::time::timeout(ANSWER_TIMEOUT, exchange(&self.connection, request));
-        match asked.await {
-            Ok(Ok(Reply::Refused(refusal))) => Err(Lost::new(format!("it refused: {refusal}"))),
-            Ok(reply) => reply,
-            Err(_) => Err(Lost::new(format!("no answer in {ANSWER_TIMEOUT:?}"))),
-        }
+        let too_late = || Lost::new(format!("no answer in {ANSWER_TIMEOUT:?}"));
+        asked.await.unwrap_or_else(|_| Err(too_late()))
     }
 }
 
@@ -184,6 +266,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Time for the goodbye: a host's end does not wait for a registry that is gone.
 const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Time until what a registry refused is offered again: long enough not to bother it, short enough
+/// for somebody who has made room there and waits.
+const RETRY_REFUSED: Duration = Duration::from_secs(10);
 
 /// Bytes of instances in one message, half of what a message may have.
 const PART: usize = 512 << 10;

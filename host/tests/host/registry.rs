@@ -9,8 +9,8 @@ use jackfield_host::HostEvent;
 use jackfield_transport::{
     Exchange, Peer, Protocol, Role, Serve, Server, ServerConfig, TransportLimits,
 };
-use jackfield_wire::registry::{Instance, LeaseTerms, Reply, Request};
-use jackfield_wire::{FrameKind, from_cbor, to_cbor};
+use jackfield_wire::registry::{Instance, LeaseTerms, Refusal, Reply, Request};
+use jackfield_wire::{FrameKind, Status, from_cbor, to_cbor};
 use serde_json::json;
 
 use crate::rig::{Place, Rig, eventually, versioned};
@@ -20,6 +20,8 @@ use crate::rig::{Place, Rig, eventually, versioned};
 struct Book {
     instances: Mutex<BTreeMap<String, Instance>>,
     heartbeats: Mutex<u32>,
+    /// The service that it does not take.
+    unwanted: Mutex<Option<&'static str>>,
 }
 
 impl Book {
@@ -59,6 +61,16 @@ impl Book {
     fn answer(&self, request: Request) -> Reply {
         let mut instances = self.instances();
         match request {
+            Request::Register(all)
+                if all
+                    .iter()
+                    .any(|i| Some(i.service.as_str()) == *self.unwanted.lock().expect(CALM)) =>
+            {
+                Reply::Refused(Refusal {
+                    status: Status::InvalidArgument,
+                    message: "not this one".into(),
+                })
+            }
             Request::Register(all) => {
                 instances.extend(all.into_iter().map(|i| (i.id.to_string(), i)));
                 Reply::Registered(LeaseTerms { ttl_ms: 1000, heartbeat_ms: 100 })
@@ -146,6 +158,45 @@ async fn a_rejected_file_shows_in_the_registry() {
     })
     .await;
     assert!(book.get("v@host-under-test").unwrap().enabled);
+}
+
+#[tokio::test]
+async fn an_instance_that_the_registry_refuses_keeps_no_other_one_out() {
+    let (place, book) = (Place::new(), Arc::new(Book::default()));
+    *book.unwanted.lock().unwrap() = Some("bad");
+    let server = book.spawn(&place, ANY).await;
+    place.put("bad.wasm", versioned(1));
+    let rig = registered(place, server.local_addr()).await;
+    eventually("the host tries", async || rig.host.services().len() == 1).await;
+    for (n, name) in ["v", "w"].into_iter().enumerate() {
+        rig.place.put(&format!("{name}.wasm"), versioned(u32::try_from(n).unwrap()));
+    }
+    eventually("the others are there", async || {
+        book.names() == ["v@host-under-test", "w@host-under-test"]
+    })
+    .await;
+    let before = *book.heartbeats.lock().unwrap();
+    eventually("it lives on", async || *book.heartbeats.lock().unwrap() > before + 2).await;
+    assert_eq!(book.names().len(), 2);
+}
+
+#[tokio::test]
+async fn changes_without_end_do_not_keep_heartbeats_from_the_others() {
+    let (place, book) = (Place::new(), Arc::new(Book::default()));
+    let server = book.spawn(&place, ANY).await;
+    place.put("calm.wasm", versioned(1));
+    let mut rig = registered(place, server.local_addr()).await;
+    eventually("it registers", async || !book.names().is_empty()).await;
+    let mut number = 1;
+    while *book.heartbeats.lock().unwrap() < 3 {
+        rig.place.put("storm.wasm", versioned(number));
+        number += 1;
+        let changed = |event| match event {
+            HostEvent::Loaded { .. } | HostEvent::Replaced { .. } => Some(()),
+            _ => None,
+        };
+        rig.event(changed).await;
+    }
 }
 
 #[tokio::test]
