@@ -17,70 +17,67 @@ pub(crate) use ticker::Ticker;
 
 use crate::limits::HostLimits;
 
-/// An engine that could not be made.
+/// Wasmtime refused the settings, or the address space for the instance pool is not there.
 #[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// The directory of the compile cache could not be made or made private.
-    #[error("cannot prepare the compile cache in {directory}")]
-    Cache {
-        /// The directory.
-        directory: String,
-        /// What went wrong.
-        #[source]
-        source: std::io::Error,
-    },
-    /// Wasmtime refused the settings, or the address space for the instance pool is not there.
-    #[error(
-        "cannot set up the wasm engine; it reserves {reserved_gib} GiB of address space for \
-         {concurrency} concurrent calls: lower the concurrency, or raise `ulimit -v`"
-    )]
-    Engine {
-        /// The address space asked for at the least attempt.
-        reserved_gib: u64,
-        /// The calls that it was for.
-        concurrency: u32,
-        /// What wasmtime said.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+#[error(
+    "cannot set up the wasm engine; it reserves {reserved_gib} GiB of address space for \
+     {concurrency} concurrent calls: lower the concurrency, or raise `ulimit -v`"
+)]
+pub struct EngineError {
+    /// The address space asked for at the least attempt.
+    reserved_gib: u64,
+    /// The calls that it was for.
+    concurrency: u32,
+    /// What wasmtime said.
+    #[source]
+    source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-/// Makes the engine that serves calls.
+/// Makes the engine that serves calls. Without a compile cache, when there is no place for one:
+/// plugins then take their time at every start, and serve all the same.
 ///
 /// # Errors
 /// See [`EngineError`].
 pub(crate) fn serving(limits: &HostLimits, state: &Path) -> Result<Engine, EngineError> {
-    let cache = cache(state)?;
+    let directory = state.join("compiled");
+    let cache = cache(&directory).inspect_err(|error| {
+        tracing::warn!(
+            directory = %directory.display(),
+            "compiled plugins are not cached: {error}; make the directory writable for this user \
+             alone to have them start faster"
+        );
+    });
+    engine(limits, cache.ok())
+}
+
+/// Makes an engine that only looks at a component: the same features and the same bounds of an
+/// instance, room for one, no cache.
+///
+/// # Errors
+/// See [`EngineError`].
+pub(crate) fn checking(limits: &HostLimits) -> Result<Engine, EngineError> {
+    engine(&HostLimits { concurrency: 1, ..limits.clone() }, None)
+}
+
+fn engine(limits: &HostLimits, cache: Option<Cache>) -> Result<Engine, EngineError> {
     let small = u64::try_from(limits.memory).unwrap_or(FULL_RESERVATION);
     let mut last = None;
     for reservation in [FULL_RESERVATION, small.next_multiple_of(WASM_PAGE)] {
         let mut config = features();
-        config.cache(Some(cache.clone()));
+        config.cache(cache.clone());
         config.memory_reservation(reservation);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
-        stacks(&mut config, limits);
+        config.max_wasm_stack(limits.stack);
+        config.async_stack_size(limits.stack + HOST_STACK);
         match Engine::new(&config) {
             Ok(engine) => return Ok(engine),
             Err(error) => last = Some((reservation, error)),
         }
     }
     let (reservation, error) = last.expect("the loop tried at least once");
-    Err(EngineError::Engine {
-        reserved_gib: (reservation * u64::from(limits.concurrency) * MEMORIES_PER_CALL) >> 30,
-        concurrency: limits.concurrency,
-        source: error.into(),
-    })
-}
-
-/// Makes an engine that only looks at a component: the same features, no pool, no cache.
-///
-/// # Errors
-/// When wasmtime refuses the settings.
-pub(crate) fn checking(limits: &HostLimits) -> Result<Engine, EngineError> {
-    let mut config = features();
-    stacks(&mut config, limits);
-    Engine::new(&config).map_err(|error| EngineError::Engine {
-        reserved_gib: 0,
+    let memories = per_call(limits.concurrency, MEMORIES_PER_CALL, limits.memories);
+    Err(EngineError {
+        reserved_gib: (reservation * u64::from(memories)) >> 30,
         concurrency: limits.concurrency,
         source: error.into(),
     })
@@ -103,25 +100,20 @@ fn features() -> Config {
     config.wasm_custom_page_sizes(false);
     config.wasm_stack_switching(false);
     config.wasm_wide_arithmetic(false);
+    config.wasm_tail_call(false);
     config.shared_memory(false);
     config.epoch_interruption(true);
     config.wasm_backtrace_max_frames(std::num::NonZeroUsize::new(MAX_FRAMES));
     config
 }
 
-fn stacks(config: &mut Config, limits: &HostLimits) {
-    config.max_wasm_stack(limits.stack);
-    config.async_stack_size(limits.stack + HOST_STACK);
-}
-
 fn pool(limits: &HostLimits) -> PoolingAllocationConfig {
     let calls = limits.concurrency;
-    let per_call = |count: u64| calls.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(calls)
-        .total_core_instances(per_call(limits.core_instances.into()))
-        .total_memories(per_call(MEMORIES_PER_CALL))
-        .total_tables(per_call(TABLES_PER_CALL))
+        .total_core_instances(calls.saturating_mul(limits.core_instances))
+        .total_memories(per_call(calls, MEMORIES_PER_CALL, limits.memories))
+        .total_tables(per_call(calls, TABLES_PER_CALL, limits.tables))
         .total_stacks(calls)
         .total_gc_heaps(0)
         .max_core_instances_per_component(limits.core_instances)
@@ -137,13 +129,16 @@ fn pool(limits: &HostLimits) -> PoolingAllocationConfig {
     pool
 }
 
-fn cache(state: &Path) -> Result<Cache, EngineError> {
-    let directory = state.join("compiled");
-    let failed = |source| EngineError::Cache { directory: directory.display().to_string(), source };
-    private_directory(&directory).map_err(failed)?;
+/// `usual` for each of `calls`, and never less than one instance may have at `most`.
+fn per_call(calls: u32, usual: u32, most: u32) -> u32 {
+    calls.saturating_mul(usual).max(most)
+}
+
+fn cache(directory: &Path) -> wasmtime::Result<Cache> {
+    private_directory(directory)?;
     let mut config = CacheConfig::new();
-    config.with_directory(&directory);
-    Cache::new(config).map_err(|error| failed(std::io::Error::other(error.to_string())))
+    config.with_directory(directory);
+    Cache::new(config)
 }
 
 /// Makes `directory` for this user alone: what lies there is executed without another look.
@@ -164,10 +159,10 @@ const WASM_PAGE: u64 = 64 << 10;
 
 /// Memories in the pool for each concurrent call. Most components have one; those made by
 /// adapters have two.
-const MEMORIES_PER_CALL: u64 = 2;
+const MEMORIES_PER_CALL: u32 = 2;
 
 /// Tables in the pool for each concurrent call: one for each module, and those of its adapters.
-const TABLES_PER_CALL: u64 = 4;
+const TABLES_PER_CALL: u32 = 4;
 
 /// Bytes of a slot that stay mapped between calls: handing pages back and faulting them in again
 /// costs more than half of a small call.
@@ -183,6 +178,7 @@ const MAX_FRAMES: usize = 16;
 mod tests {
     use super::*;
     use wasmtime::Module;
+    use wasmtime::component::Component;
 
     fn refused(engine: &Engine, wat: &str) -> bool {
         let bytes = wat::parse_str(wat).expect("it is valid text");
@@ -199,9 +195,31 @@ mod tests {
             "(module (type (struct (field i32))))",
             "(module (tag))",
             "(module (type $f (func)) (func (param (ref $f))))",
+            "(module (type $f (func)) (type (cont $f)))",
+            "(module (memory 1 (pagesize 1)))",
+            "(module (func (param i64 i64 i64 i64) (result i64 i64)
+                local.get 0 local.get 1 local.get 2 local.get 3 i64.add128))",
+            "(module (func return_call 0))",
         ] {
             assert!(refused(&engine, wat), "{wat}");
         }
+        for wat in [
+            "(component (type (stream u8)))",
+            "(component (type (future u8)))",
+            "(component (type (list u8 4)))",
+            "(component (type (map u8 u8)))",
+            "(component (type error-context))",
+        ] {
+            let bytes = wat::parse_str(wat).expect("it is valid text");
+            assert!(Component::new(&engine, bytes).is_err(), "{wat}");
+        }
+    }
+
+    #[test]
+    fn a_cache_that_cannot_be_made_is_no_reason_not_to_serve() {
+        let file = tempfile::NamedTempFile::new().expect("a file where a directory should be");
+        let limits = HostLimits { concurrency: 1, ..HostLimits::default() };
+        serving(&limits, file.path()).expect("an engine");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! Dropping a host ends everything at once.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -175,7 +175,8 @@ impl Host {
     }
 
     /// Says goodbye to the registry, stops taking calls, lets those in flight end within `grace`,
-    /// cuts the rest, and reports. Everything has ended when this returns.
+    /// cuts the rest, and reports. Everything has ended when this returns, but for a compilation
+    /// under way, whose thread nobody waits for and whose result nobody gets.
     pub async fn shutdown(mut self, grace: Duration) -> DrainReport {
         if self.registration.end(GOODBYE).await {
             tokio::time::sleep(NOTICE.min(grace)).await;
@@ -186,10 +187,29 @@ impl Host {
     }
 }
 
-fn check_folder(folder: &std::path::Path) -> Result<(), SpawnError> {
-    std::fs::read_dir(folder)
-        .map(drop)
-        .map_err(|source| SpawnError::Folder { folder: folder.into(), source })
+fn check_folder(folder: &Path) -> Result<(), SpawnError> {
+    let failed = |source| SpawnError::Folder { folder: folder.into(), source };
+    std::fs::read_dir(folder).map_err(failed)?;
+    if is_open_to_all(&std::fs::metadata(folder).map_err(failed)?) {
+        tracing::warn!(
+            folder = %folder.display(),
+            "every user of this machine may put plugins into the folder; to keep that to yourself \
+             and your group, take the right away (chmod o-w)"
+        );
+    }
+    Ok(())
+}
+
+/// Warned about and not refused: guests are granted nothing, and a container's volume often is.
+#[cfg(unix)]
+fn is_open_to_all(folder: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    folder.mode() & 0o002 != 0
+}
+
+#[cfg(not(unix))]
+fn is_open_to_all(_: &std::fs::Metadata) -> bool {
+    false
 }
 
 fn server_config(config: &HostConfig) -> ServerConfig {
@@ -234,3 +254,20 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// How long calls are still taken after the registry was told: word of it has to reach clients, or
 /// their next calls run into a closed door and cost them a retry.
 const NOTICE: Duration = Duration::from_millis(150);
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_folder_that_everybody_may_write_to_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        for (mode, open) in [(0o755, false), (0o775, false), (0o777, true), (0o1777, true)] {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(folder.path(), permissions).unwrap();
+            let metadata = std::fs::metadata(folder.path()).unwrap();
+            assert_eq!(is_open_to_all(&metadata), open, "{mode:o}");
+        }
+    }
+}
