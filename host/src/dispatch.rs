@@ -1,8 +1,9 @@
 //! Stream → call → answer.
 //!
 //! One exchange is one call: its request is read within limits, its method looked up in the
-//! catalog's snapshot, its arguments checked, a permit taken, a fresh instance made and called, the
-//! answer sent. Whatever goes wrong ends this call alone. A caller that goes away takes its guest
+//! catalog's snapshot, a permit taken, its arguments checked, a fresh instance made and called, the
+//! answer sent. The permit comes first because checked arguments take up to twenty times the memory
+//! of their text: only so many calls may hold them. Whatever goes wrong ends this call alone. A caller that goes away takes its guest
 //! with it.
 
 mod builtin;
@@ -11,6 +12,7 @@ mod lookup;
 mod request;
 mod run;
 mod trap;
+mod unread;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +31,7 @@ use crate::limits::HostLimits;
 use crate::plugin::{Method, Plugin};
 use gate::Gate;
 use request::Request;
+use unread::Unread;
 
 /// Answers calls.
 pub(crate) struct Dispatch {
@@ -51,6 +54,17 @@ enum End {
     Failure(Failure),
 }
 
+impl Reply {
+    /// Bytes of its value.
+    fn bytes(&self) -> usize {
+        match &self.end {
+            End::Value(value) => value.as_ref().map_or(0, Vec::len),
+            End::Application(value) => value.len(),
+            End::Failure(_) => 0,
+        }
+    }
+}
+
 impl From<Failure> for Reply {
     fn from(failure: Failure) -> Self {
         Self { end: End::Failure(failure), generation: None }
@@ -69,7 +83,7 @@ impl Dispatch {
     }
 
     /// Answers one call, unless its caller goes away first.
-    async fn answer(&self, mut exchange: Exchange) {
+    async fn answer(&self, unread: &Unread, mut exchange: Exchange) {
         let began = Instant::now();
         let read = tokio::time::timeout(self.limits.request_timeout, Request::read(&mut exchange));
         let reply = match read.await {
@@ -77,7 +91,7 @@ impl Dispatch {
                 let cancelled = exchange.cancelled();
                 tokio::select! {
                     biased;
-                    reply = self.reply(&request, began) => reply,
+                    reply = self.reply(&request, began, unread) => reply,
                     why = cancelled => {
                         tracing::debug!(peer = %exchange.peer().id, ?why, "caller went away");
                         return;
@@ -91,7 +105,12 @@ impl Dispatch {
             Ok(Err(request::ReadError::Refused(failure))) => failure.into(),
             Err(_) => request::too_slow(self.limits.request_timeout).into(),
         };
-        self.send(&mut exchange, reply).await;
+        let waiting = unread.add(reply.bytes());
+        let sent = self.send(&mut exchange, reply);
+        if tokio::time::timeout(self.limits.answer_timeout, sent).await.is_err() {
+            tracing::debug!(peer = %exchange.peer().id, "the answer was not read in time");
+        }
+        drop(waiting);
     }
 
     async fn send(&self, exchange: &mut Exchange, reply: Reply) {
@@ -121,13 +140,17 @@ impl Dispatch {
         }
     }
 
-    async fn reply(&self, request: &Request, began: Instant) -> Reply {
+    async fn reply(&self, request: &Request, began: Instant, unread: &Unread) -> Reply {
         let head = match request.head() {
             Ok(head) => head,
             Err(failure) => return failure.into(),
         };
+        if let Err(failure) = unread.check() {
+            return failure.into();
+        }
         if head.service == BUILTIN_SERVICE {
-            let end = builtin::answer(&self.catalog.now(), head.method, request);
+            let end =
+                builtin::answer(&self.catalog.now(), head.method, request, self.limits.result);
             return Reply { end: end.unwrap_or_else(End::Failure), generation: None };
         }
         let asked = head.deadline_ms.map(|ms| Duration::from_millis(ms.into()));
@@ -147,11 +170,6 @@ impl Dispatch {
     }
 
     async fn call(&self, call: &Call<'_>, request: &Request) -> Result<End, Failure> {
-        let arguments = call
-            .method
-            .plan()
-            .prepare(request.positional(), request.named())
-            .map_err(|e| Failure::not_executed(Status::InvalidArgument, e.to_string()))?;
         let entered = tokio::time::timeout_at(call.deadline, self.gate.enter()).await;
         let _permit = match entered {
             Ok(Ok(permit)) => permit,
@@ -163,20 +181,25 @@ impl Dispatch {
                 return Err(Failure::not_executed(Status::DeadlineExceeded, text));
             }
         };
+        let arguments = call
+            .method
+            .plan()
+            .prepare(request.positional(), request.named())
+            .map_err(|e| Failure::not_executed(Status::InvalidArgument, e.to_string()))?;
         let _running = self.ticker.running();
         run::guest(call, arguments, &self.limits).await
     }
 }
 
 impl Serve for Dispatch {
-    type Session = ();
+    type Session = Unread;
 
-    fn connected(&self, peer: &Peer) {
-        tracing::debug!(peer = %peer.id, address = %peer.address, "connected");
+    fn connected(&self, _: &Peer) -> Unread {
+        Unread::default()
     }
 
-    async fn exchange(&self, _: &Arc<()>, exchange: Exchange) {
-        self.answer(exchange).await;
+    async fn exchange(&self, unread: &Arc<Unread>, exchange: Exchange) {
+        self.answer(unread, exchange).await;
     }
 }
 

@@ -37,6 +37,9 @@ pub struct HostLimits {
     /// Time from the start of a stream until its request is whole. Default 10 s: a caller that
     /// sends a byte a second holds a stream no longer than this.
     pub request_timeout: Duration,
+    /// Time for a caller to take its answer. Default 60 s: a caller that reads 16 MiB at 280 KB/s
+    /// just makes it, and one that does not read gives the host its memory back.
+    pub answer_timeout: Duration,
     /// Calls that run guests at the same time. Default 128. The instance pool is sized from it:
     /// about 8 GiB of address space each, no memory until used.
     pub concurrency: u32,
@@ -67,6 +70,7 @@ impl Default for HostLimits {
             deadline: Duration::from_secs(10),
             deadline_cap: Duration::from_secs(60),
             request_timeout: Duration::from_secs(10),
+            answer_timeout: Duration::from_secs(60),
             concurrency: 128,
             queue: 1024,
             plugin_file: 64 << 20,

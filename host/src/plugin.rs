@@ -137,6 +137,10 @@ impl Plugin {
         &self.service
     }
 
+    pub(crate) fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
     pub(crate) fn generation(&self) -> Generation {
         self.generation
     }
@@ -184,10 +188,17 @@ impl Plugin {
         docs: &Documentation,
     ) -> Result<(), Rejection> {
         self.docs = docs.plugin().map(str::to_owned);
+        if exported.len() > MAX_FUNCTIONS {
+            return Err(Rejection::TooManyFunctions {
+                count: exported.len(),
+                limit: MAX_FUNCTIONS,
+            });
+        }
         let mut shorts: HashMap<String, usize> = HashMap::new();
         for function in &exported {
             *shorts.entry(function.name.clone()).or_default() += 1;
         }
+        let mut description = Description { docs, room: MAX_DESCRIPTION };
         for function in exported {
             match MethodPlan::new(
                 &function.name,
@@ -198,7 +209,7 @@ impl Plugin {
                 Ok(plan) => {
                     let unique = shorts.get(&function.name) == Some(&1);
                     let name = if unique { function.name.clone() } else { function.qualified() };
-                    self.add_method(name, function, plan, docs);
+                    self.add_method(name, function, plan, &mut description);
                 }
                 Err(refusal) => self.refused.push(RefusedFunction {
                     name: function.qualified(),
@@ -217,7 +228,7 @@ impl Plugin {
         name: String,
         function: Exported,
         plan: MethodPlan,
-        docs: &Documentation,
+        description: &mut Description<'_>,
     ) {
         let qualified = function.qualified();
         let signature = plan.signature();
@@ -226,11 +237,15 @@ impl Plugin {
             params_schema: signature.params_schema(),
             result_schema: signature.result_schema(),
             signature: signature.clone(),
-            docs: docs.method(&qualified).map(str::to_owned),
+            docs: description.docs.method(&qualified).map(str::to_owned),
             hidden: function.is_tool_made(),
             name: name.clone(),
             qualified: qualified.clone(),
         };
+        if !description.takes(&info) {
+            let reason = format!("the plugin's description would pass {MAX_DESCRIPTION} bytes");
+            return self.refused.push(RefusedFunction { name: qualified, reason });
+        }
         let index = self.methods.len();
         self.methods.push(Method { info, plan, index: function.index });
         self.names.insert(name, index);
@@ -238,7 +253,74 @@ impl Plugin {
     }
 }
 
+/// A plugin's methods as they are described, while they are collected.
+struct Description<'a> {
+    docs: &'a Documentation,
+    /// Bytes of JSON that it may still take.
+    room: usize,
+}
+
+impl Description<'_> {
+    /// Whether there is room for one more method; takes it if so.
+    fn takes(&mut self, info: &MethodInfo) -> bool {
+        let mut trial = Room(self.room);
+        let fits = serde_json::to_writer(&mut trial, info).is_ok();
+        if fits {
+            self.room = trial.0;
+        }
+        fits
+    }
+}
+
+/// Takes bytes as long as there is room, and keeps none.
+struct Room(usize);
+
+impl std::io::Write for Room {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::StorageFull)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Exported functions of one plugin. A generated library of a large interface has some hundreds.
+const MAX_FUNCTIONS: usize = 4096;
+
+/// Bytes of JSON that describe a plugin's methods. In a binary types share their parts, so a small
+/// file can have a description of some hundred megabytes; this fits an answer, with room for what is
+/// refused.
+const MAX_DESCRIPTION: usize = 8 << 20;
+
 /// An error with its causes, on one line.
 fn chain(error: &wasmtime::Error) -> String {
     format!("{error:#}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jackfield_wire::ty::Signature;
+
+    #[test]
+    fn a_description_takes_methods_until_it_is_full_and_goes_on_with_shorter_ones() {
+        let method = |wit: usize| MethodInfo {
+            name: "f".into(),
+            qualified: "f".into(),
+            signature: Signature { params: vec![], result: None },
+            wit: "x".repeat(wit),
+            params_schema: serde_json::Value::Null,
+            result_schema: None,
+            docs: None,
+            hidden: false,
+        };
+        let docs = Documentation::default();
+        let mut description = Description { docs: &docs, room: 2000 };
+        assert!(description.takes(&method(1000)));
+        assert!(!description.takes(&method(1000)));
+        assert!(description.takes(&method(100)));
+        assert!(description.room < 900);
+    }
 }

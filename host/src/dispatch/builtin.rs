@@ -17,7 +17,14 @@ use crate::catalog::Snapshot;
 /// - `services()` gives a `ServiceInfo` for each service.
 /// - `describe(service: string)` gives one.
 /// - `ping()` gives nothing.
-pub(super) fn answer(snapshot: &Snapshot, method: &str, request: &Request) -> Result<End, Failure> {
+///
+/// No answer has more than `limit` bytes of JSON.
+pub(super) fn answer(
+    snapshot: &Snapshot,
+    method: &str,
+    request: &Request,
+    limit: usize,
+) -> Result<End, Failure> {
     match method {
         "ping" => {
             no_arguments("ping", request)?;
@@ -25,12 +32,12 @@ pub(super) fn answer(snapshot: &Snapshot, method: &str, request: &Request) -> Re
         }
         "services" => {
             no_arguments("services", request)?;
-            json(&snapshot.infos())
+            json(&snapshot.infos(), limit)
         }
         "describe" => {
             let service = service_argument(request)?;
             let plugin = lookup::plugin(snapshot, service.as_str())?;
-            json(&snapshot.info(plugin))
+            json(&snapshot.info(plugin), limit)
         }
         other => {
             let text = lookup::nothing_called("method", other, METHODS.to_vec());
@@ -39,9 +46,17 @@ pub(super) fn answer(snapshot: &Snapshot, method: &str, request: &Request) -> Re
     }
 }
 
-fn json<T: Serialize>(value: &T) -> Result<End, Failure> {
+fn json<T: Serialize>(value: &T, limit: usize) -> Result<End, Failure> {
     match serde_json::to_vec(value) {
-        Ok(json) => Ok(End::Value(Some(json))),
+        Ok(json) if json.len() <= limit => Ok(End::Value(Some(json))),
+        Ok(json) => {
+            let text = format!(
+                "the answer has {} bytes, the limit is {limit}: ask for one service at a time, by \
+                 {BUILTIN_SERVICE}.describe",
+                json.len()
+            );
+            Err(Failure::not_executed(Status::ResourceExhausted, text))
+        }
         Err(error) => Err(Failure::not_executed(Status::Internal, error.to_string())),
     }
 }
@@ -80,11 +95,17 @@ fn arguments(request: &Request) -> Result<BTreeMap<String, serde_json::Value>, F
 }
 
 fn parse<'a, T: serde::Deserialize<'a>>(json: &'a [u8], what: &str) -> Result<T, Failure> {
+    if json.len() > MAX_ARGUMENTS {
+        return Err(invalid(format!("{what}: {} bytes, at most {MAX_ARGUMENTS}", json.len())));
+    }
     serde_json::from_slice(json).map_err(|error| invalid(format!("{what}: {error}")))
 }
 
 fn invalid(text: String) -> Failure {
     Failure::not_executed(Status::InvalidArgument, text)
 }
+
+/// The name of a service fits; these calls take no permit, so none may be made expensive.
+const MAX_ARGUMENTS: usize = 4 << 10;
 
 const METHODS: [&str; 3] = ["describe", "ping", "services"];

@@ -59,6 +59,8 @@ async fn instance(
     let function = instance.get_func(&mut store, call.method.index()).ok_or_else(|| {
         CallError::Guest(wasmtime::Error::msg("the instance lacks what its component exports"))
     })?;
+    // Until here only the component's own start-up has run, which can reach nothing that outlives
+    // the store: no import with a lasting effect is ever granted. So it counts as not executed.
     started.store(true, Ordering::Relaxed);
     call.method.plan().call(&mut store, function, arguments, limits.result).await
 }

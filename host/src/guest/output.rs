@@ -144,13 +144,13 @@ impl Sink {
     }
 
     fn log(&self, line: &[u8]) {
-        let (fits, dropped) = self.budget.take(line.len().max(1), Instant::now());
+        let text = printable(&String::from_utf8_lossy(line));
+        let (fits, dropped) = self.budget.take(LINE_COST + text.len(), Instant::now());
         let Source { service, method } = &self.source;
         if dropped > 0 {
             tracing::warn!(%service, dropped, "output of the plugin dropped: over its log rate");
         }
         if fits {
-            let text = printable(&String::from_utf8_lossy(line));
             let stream = self.name;
             tracing::info!(target: "jackfield::guest", %service, %method, stream, "{text}");
         }
@@ -231,6 +231,10 @@ impl AsyncWrite for Sink {
 /// The longest line of a guest in the log; the rest of a longer one is dropped.
 const MAX_LINE: usize = 3 << 10;
 
+/// What a line takes in the log besides its text: time, names, line feed. Without it, empty lines
+/// would fill a disk for free.
+const LINE_COST: usize = 100;
+
 /// What is kept of a guest's standard error: a panic's message and its place.
 const MAX_TAIL: usize = 1 << 10;
 
@@ -271,5 +275,14 @@ mod tests {
         assert_eq!(budget.take(8, start), (true, 0));
         assert_eq!(budget.take(8, start), (false, 0));
         assert_eq!(budget.take(8, start + Duration::from_secs(1)), (true, 8));
+    }
+
+    #[test]
+    fn empty_lines_and_escaped_ones_count_as_what_they_take_in_the_log() {
+        let output = output(3 * LINE_COST);
+        output.stdout.write_bytes(b"\n\n");
+        output.stdout.write_bytes(&[b"\x1b".repeat(20), b"\n".to_vec()].concat());
+        let budget = output.stdout.budget.window.lock().unwrap();
+        assert_eq!((budget.left, budget.dropped), (LINE_COST, LINE_COST + 20 * "\\u{1b}".len()));
     }
 }

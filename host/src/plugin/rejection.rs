@@ -50,6 +50,14 @@ pub enum Rejection {
     /// No function that a call could name.
     #[error("{}", nothing_to_call(.0))]
     NothingToCall(Vec<RefusedFunction>),
+    /// More functions than a host lists.
+    #[error("exports {count} functions, the limit is {limit}; split the plugin")]
+    TooManyFunctions {
+        /// How many it exports.
+        count: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// A symbolic link, a FIFO, a device, a directory.
     #[error("not a regular file ({0}); put a copy of the component here")]
     NotRegular(&'static str),

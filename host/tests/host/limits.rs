@@ -5,7 +5,7 @@ use std::time::Duration;
 use jackfield_wire::{Executed, Status};
 use serde_json::json;
 
-use crate::rig::{Rig, answer, eventually, plugin};
+use crate::rig::{Rig, answer, eventually, plugin, wat};
 
 async fn narrow(queue: u32) -> Rig {
     let files = [("sleeper.wasm", plugin("sleeper"))];
@@ -80,4 +80,73 @@ async fn a_result_over_the_limit_is_an_error_that_names_it() {
     let rig = Rig::tuned(&files, |config| config.limits.result = 20).await;
     let reply = rig.call("echo.greet", json!(["somebody with a long name"])).await;
     reply.failed(Status::ResourceExhausted, Executed::Yes, &["20 bytes"]);
+}
+
+/// `memories` linear memories, and a function that never returns.
+fn spinner(memories: usize) -> Vec<u8> {
+    wat(&format!(
+        r#"(component
+            (core module $m {} (func (export "spin") (loop (br 0))))
+            (core instance $i (instantiate $m))
+            (func (export "spin") (canon lift (core func $i "spin"))))"#,
+        "(memory 1)".repeat(memories)
+    ))
+}
+
+#[tokio::test]
+async fn a_pool_without_room_is_a_full_host_and_no_trap() {
+    let rig = Rig::tuned(&[("wide.wasm", spinner(8))], |config| {
+        config.limits.concurrency = 4;
+    })
+    .await;
+    let running = rig.caller.start("wide.spin", &[], None).await;
+    eventually("one runs", async || rig.host.load().in_flight == 1).await;
+    let mut reply = rig.caller.call_within("wide.spin", json!([]), Duration::from_secs(1)).await;
+    // The first one may not have its memories yet.
+    while reply.status == Status::DeadlineExceeded {
+        reply = rig.caller.call_within("wide.spin", json!([]), Duration::from_secs(1)).await;
+    }
+    reply.failed(Status::ResourceExhausted, Executed::No, &["no room for another instance"]);
+    assert!(reply.retry_after_ms.is_some());
+    drop(running);
+}
+
+#[tokio::test]
+async fn an_instance_of_the_largest_kind_has_room_even_for_one_call_at_a_time() {
+    let rig = Rig::tuned(&[("wide.wasm", spinner(8))], |config| {
+        config.limits.concurrency = 1;
+    })
+    .await;
+    let reply = rig.caller.call_within("wide.spin", json!([]), Duration::from_millis(200)).await;
+    reply.failed(Status::DeadlineExceeded, Executed::Yes, &[]);
+}
+
+#[tokio::test]
+async fn what_a_host_refuses_a_check_refuses_with_the_same_words() {
+    let greedy = wat(r#"(component
+        (core module $m (memory 4000) (func (export "f")))
+        (core instance $i (instantiate $m))
+        (func (export "f") (canon lift (core func $i "f"))))"#);
+    let rig = Rig::with(&[("greedy.wasm", greedy)]).await;
+    let said = rig.host.rejected().remove(0).reason;
+    match jackfield_host::check(&rig.place.path("greedy.wasm")) {
+        jackfield_host::CheckReport::Rejected(rejection) => {
+            assert_eq!(rejection.to_string(), said);
+        }
+        serves @ jackfield_host::CheckReport::Serves(_) => panic!("{serves:?}, but: {said}"),
+    }
+}
+
+#[tokio::test]
+async fn more_functions_than_the_limit_are_refused() {
+    let exports: String = (0..4097).map(|n| format!(r#"(export "f-{n}" (func $f))"#)).collect();
+    let crowd = wat(&format!(
+        r#"(component
+            (core module $m (func (export "f")))
+            (core instance $i (instantiate $m))
+            (func $f (canon lift (core func $i "f")))
+            {exports})"#
+    ));
+    let rig = Rig::with(&[("crowd.wasm", crowd)]).await;
+    assert!(rig.host.rejected()[0].reason.contains("4097 functions"), "{:?}", rig.host.rejected());
 }

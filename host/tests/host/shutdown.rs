@@ -5,7 +5,7 @@ use std::time::Duration;
 use jackfield_wire::Executed;
 use serde_json::json;
 
-use crate::rig::{Rig, answer, eventually, plugin};
+use crate::rig::{Rig, answer, eventually, fixture, plugin};
 
 #[tokio::test]
 async fn calls_in_flight_finish_within_the_grace() {
@@ -31,4 +31,13 @@ async fn calls_beyond_the_grace_are_cut_and_counted() {
     let error = asleep.recv().await.expect_err("the answer never comes");
     assert_ne!(error.executed(), Executed::No);
     assert!(caller.connection().open().await.is_err(), "the connection is closed");
+}
+
+#[tokio::test]
+async fn a_guest_that_spins_does_not_hold_the_end_up() {
+    let Rig { host, caller, place: _place, .. } =
+        Rig::with(&[("spin.wasm", fixture("spin"))]).await;
+    let _spinning = caller.start("spin.spin", &[], None).await;
+    eventually("it spins", async || host.load().in_flight == 1).await;
+    assert_eq!(host.shutdown(Duration::ZERO).await.cut_off, 1);
 }
