@@ -137,7 +137,7 @@ fn per_call(calls: u32, usual: u32, most: u32) -> u32 {
 fn cache(directory: &Path) -> wasmtime::Result<Cache> {
     private_directory(directory)?;
     let mut config = CacheConfig::new();
-    config.with_directory(directory);
+    config.with_directory(directory).with_files_total_size_soft_limit(MAX_CACHE);
     Cache::new(config)
 }
 
@@ -151,6 +151,9 @@ fn private_directory(directory: &Path) -> std::io::Result<()> {
     }
     Ok(())
 }
+
+/// Bytes of compiled code that are kept; wasmtime's cleaner removes the least used above it.
+const MAX_CACHE: u64 = 512 << 20;
 
 /// A reservation that lets compiled code skip bounds checks: every 32-bit address lies in it.
 const FULL_RESERVATION: u64 = 4 << 30;
