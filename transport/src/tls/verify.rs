@@ -258,4 +258,24 @@ mod tests {
         let text = Error::from(Rejection::Names(2)).to_string();
         assert_eq!(readable(&text), "it holds 2 URI names; exactly one is needed");
     }
+
+    /// A server closes a connection at once when it does not know how long the certificate is good.
+    #[test]
+    fn the_end_of_a_certificate_is_known_even_if_it_never_ends() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut authority = rcgen::CertificateParams::default();
+        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.self_signed(&key).unwrap().der().clone()).unwrap();
+        let issuer = rcgen::Issuer::new(authority, key);
+        let trust = Trust::new(roots, "test", crate::tls::provider());
+        for last in [4_000_000_000, 253_402_300_799] {
+            let mut leaf = rcgen::CertificateParams::default();
+            leaf.not_after = time::OffsetDateTime::from_unix_timestamp(last).unwrap();
+            let key = rcgen::KeyPair::generate().unwrap();
+            let leaf = leaf.signed_by(&key, &issuer).unwrap();
+            let end = SystemTime::UNIX_EPOCH + Duration::from_secs(last.unsigned_abs());
+            assert_eq!(trust.expires(leaf.der()), Some(end));
+        }
+    }
 }

@@ -300,18 +300,6 @@ async fn a_connection_ends_when_a_certificate_runs_out() {
     assert_eq!(reason, CloseReason::Peer { code, taken: Some(1) });
 }
 
-#[tokio::test]
-async fn a_certificate_that_never_runs_out_keeps_its_connection() {
-    let authority = Authority::new("test");
-    let never = OffsetDateTime::from_unix_timestamp(253_402_300_799).unwrap();
-    let identity = authority.identity(CLIENT, |params| params.not_after = never);
-    let (server, dialer) = (server(&authority), dialer(&identity));
-    let connection = soon(dialer.dial(server.local_addr(), Role::Host)).await.unwrap();
-    for _ in 0..3 {
-        assert_eq!(soon(ask(&connection, b"x")).await, b"x");
-    }
-}
-
 #[test]
 fn an_identity_that_no_peer_would_accept_does_not_load() {
     let authority = Authority::new("trusted");
