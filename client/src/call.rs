@@ -17,6 +17,7 @@ use crate::error::{
     RequestTimeout, ServiceError, TransportError,
 };
 use crate::picker::Draw;
+use crate::pool::Reach;
 use crate::retry::{Decision, Standing};
 use crate::snapshot::{Endpoint, Origin, Snapshot};
 use crate::spec::{Route, Spec};
@@ -50,7 +51,7 @@ pub(crate) async fn run(inner: &Inner, spec: &Spec) -> Result<Answer, CallError>
 /// What this call and the client have learned about endpoints.
 struct Past<'a> {
     history: &'a [Attempt],
-    down: Vec<SocketAddr>,
+    reach: Reach<'a>,
 }
 
 impl Experience for Past<'_> {
@@ -59,7 +60,7 @@ impl Experience for Past<'_> {
     }
 
     fn down(&self, address: SocketAddr) -> bool {
-        self.down.contains(&address)
+        self.reach.is_down(address)
     }
 }
 
@@ -105,18 +106,20 @@ async fn choose(
 
 fn destination(inner: &Inner, spec: &Spec, history: &[Attempt]) -> Option<Destination> {
     let anyone = |address| Destination { address, host: None, listed: false };
-    let past = Past { history, down: inner.pool.down() };
     let shared = match (&spec.route, &inner.source) {
         (Route::At(address), _) => return Some(anyone(*address)),
         (_, Source::Direct(direct)) => {
             let tried = |address: &_| history.iter().any(|attempt| attempt.address == *address);
-            let rank = |address: &_| (tried(address), past.down(*address));
-            return direct.addresses().into_iter().min_by_key(rank).map(anyone);
+            let (addresses, reach) = (direct.addresses(), inner.pool.reach());
+            let rank = |address: &_| (tried(address), reach.is_down(*address));
+            return addresses.into_iter().min_by_key(rank).map(anyone);
         }
         (_, Source::Registry(shared)) => shared,
     };
     let snapshot = shared.snapshot();
-    let choices = candidates::best(endpoints(&snapshot, spec), &past);
+    let candidates = endpoints(&snapshot, spec);
+    // The pool is let go before anybody picks.
+    let choices = candidates::best(candidates, &Past { history, reach: inner.pool.reach() });
     if choices.is_empty() {
         return None;
     }

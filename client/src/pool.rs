@@ -38,6 +38,12 @@ enum Slot {
     Down { until: Instant, failures: u32 },
 }
 
+/// A look at the pool.
+pub(crate) struct Reach<'a> {
+    slots: MutexGuard<'a, HashMap<SocketAddr, Slot>>,
+    now: Instant,
+}
+
 type Dialed = Result<Connection, ConnectFailure>;
 
 /// No connection: the method did not run.
@@ -82,16 +88,9 @@ impl Pool {
         }
     }
 
-    /// The addresses that could not be reached a moment ago, and that nobody has reached since.
-    pub(crate) fn down(&self) -> Vec<SocketAddr> {
-        let now = Instant::now();
-        let is_down = |slot: &Slot| match slot {
-            Slot::Down { until, .. } => *until > now,
-            Slot::Dialing { failures, .. } => *failures > 0,
-            Slot::Ready { .. } => false,
-        };
-        let slots = self.lock();
-        slots.iter().filter(|(_, slot)| is_down(slot)).map(|(address, _)| *address).collect()
+    /// What is known now of the addresses. Holds the pool's lock: never across an await.
+    pub(crate) fn reach(&self) -> Reach<'_> {
+        Reach { slots: self.lock(), now: Instant::now() }
     }
 
     /// Forgets every address but those where somebody may serve.
@@ -190,6 +189,17 @@ impl Pool {
 
 fn leads_to(connection: &Connection, host: &str) -> bool {
     connection.peer().id.name() == host
+}
+
+impl Reach<'_> {
+    /// Whether `address` could not be reached a moment ago, and nobody has reached it since.
+    pub(crate) fn is_down(&self, address: SocketAddr) -> bool {
+        match self.slots.get(&address) {
+            Some(Slot::Down { until, .. }) => *until > self.now,
+            Some(Slot::Dialing { failures, .. }) => *failures > 0,
+            Some(Slot::Ready { .. }) | None => false,
+        }
+    }
 }
 
 impl ConnectFailure {

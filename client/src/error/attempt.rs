@@ -51,8 +51,6 @@ impl fmt::Display for Attempt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Waiting to hear from a registry where the service is.
-    Discover,
     /// Connecting to the host.
     Connect,
     /// Opening a stream on the connection.
@@ -68,7 +66,6 @@ pub enum Phase {
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Discover => "waiting for a registry",
             Self::Connect => "connecting",
             Self::Open => "opening a stream",
             Self::Send => "sending the request",

@@ -3,6 +3,7 @@
 use jackfield_client::{CallError, Client};
 use jackfield_wire::{Executed, Status};
 
+use crate::fleet::Fleet;
 use crate::harness::{Authority, reaches};
 
 async fn who(client: &Client) -> Result<String, CallError> {
@@ -113,4 +114,15 @@ async fn the_last_clone_of_a_client_takes_its_connections_with_it() {
     assert_eq!(host.connections(), 1);
     drop(clone);
     reaches(&host.desk.ended, 1).await;
+}
+
+#[tokio::test]
+async fn the_last_client_of_a_registry_takes_its_watch_with_it() {
+    let fleet = Fleet::of(&["a"]).await;
+    fleet.who().await;
+    let Fleet { registry, hosts, client, .. } = fleet;
+    assert_eq!(*registry.ended().borrow(), 0);
+    drop(client);
+    reaches(registry.ended(), 1).await;
+    reaches(&hosts[0].desk.ended, 1).await;
 }

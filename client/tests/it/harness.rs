@@ -134,7 +134,7 @@ impl Serve for Desk {
 }
 
 /// One connection; counts its end.
-pub(crate) struct Visit(Arc<watch::Sender<usize>>);
+pub(crate) struct Visit(pub(crate) Arc<watch::Sender<usize>>);
 
 impl Drop for Visit {
     fn drop(&mut self) {

@@ -17,7 +17,7 @@ use jackfield_wire::registry::{
 use jackfield_wire::{FrameKind, InstanceId, ServiceName, from_cbor, to_cbor};
 use tokio::sync::watch;
 
-use crate::harness::{Authority, Host, LOOPBACK, PATIENCE};
+use crate::harness::{Authority, Host, LOOPBACK, PATIENCE, Visit};
 
 /// A registry whose watches send what the test says, in order, to everyone who watches.
 pub(crate) struct FakeRegistry {
@@ -35,6 +35,8 @@ pub(crate) struct Script {
     listing: Mutex<Option<Listing>>,
     /// The resume points of the watches so far.
     pub(crate) resumes: Mutex<Vec<Option<Revision>>>,
+    /// Connections that have ended.
+    ended: Arc<watch::Sender<usize>>,
 }
 
 impl FakeRegistry {
@@ -52,6 +54,7 @@ impl FakeRegistry {
             begin: AtomicUsize::new(0),
             listing: Mutex::default(),
             resumes: Mutex::default(),
+            ended: Arc::default(),
         });
         let server = Server::spawn(config, script.clone()).expect("a server");
         Self { server, script, revision: Revision { epoch, number: 0 } }
@@ -63,6 +66,11 @@ impl FakeRegistry {
 
     pub(crate) fn resumes(&self) -> Vec<Option<Revision>> {
         self.script.resumes.lock().expect("no panics under it").clone()
+    }
+
+    /// Counts the connections that have ended.
+    pub(crate) fn ended(&self) -> &watch::Sender<usize> {
+        &self.script.ended
     }
 
     /// Sends the whole set.
@@ -108,11 +116,13 @@ impl FakeRegistry {
 }
 
 impl Serve for Script {
-    type Session = ();
+    type Session = Visit;
 
-    fn connected(&self, _: &Peer) {}
+    fn connected(&self, _: &Peer) -> Visit {
+        Visit(self.ended.clone())
+    }
 
-    async fn exchange(&self, _: &Arc<()>, mut exchange: Exchange) {
+    async fn exchange(&self, _: &Arc<Visit>, mut exchange: Exchange) {
         let Ok(Some(frame)) = exchange.recv().await else { return };
         match from_cbor(&frame.payload).expect("a client asks properly") {
             Request::Watch(query) => {
@@ -136,10 +146,10 @@ impl Script {
         loop {
             let next = messages.borrow_and_update().get(sent).cloned();
             let Some(message) = next else {
-                if messages.changed().await.is_err() {
-                    return;
+                tokio::select! {
+                    Ok(()) = messages.changed() => continue,
+                    _ = exchange.cancelled() => return,
                 }
-                continue;
             };
             sent += 1;
             if exchange.send(&[(FrameKind::Message, &message)]).await.is_err() {
