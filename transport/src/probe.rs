@@ -4,8 +4,8 @@
 //! port is answered by ICMP, on loopback and by most machines at once, but it tells only a socket
 //! that is connected to that address, which the shared socket of a dialer is not. So a second one
 //! is opened for a moment. Clients ask so of every server, servers only of clients on the same
-//! machine, because a client's address may be translated on the way. No answer means nothing; a forged one must guess the probe's port, and
-//! is believed only while the peer is silent.
+//! machine, because a client's address may be translated on the way. No answer means nothing; a
+//! forged one must guess the probe's port, and is believed only while the peer is silent.
 
 use std::{
     io,

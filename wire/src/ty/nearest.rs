@@ -4,8 +4,8 @@
 ///
 /// Near enough is a Damerau-Levenshtein distance of at most a third of the longer name, rounded
 /// up, and something in common at all: more than that suggests names that have nothing to do with
-/// what was typed. Case and the
-/// difference between `_` and `-` cost nothing: both are common slips with kebab-case names.
+/// what was typed. Case and the difference between `_` and `-` cost nothing: both are common slips
+/// with kebab-case names.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > LONGEST {
         return None;
