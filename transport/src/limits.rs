@@ -14,7 +14,7 @@ use quinn::{IdleTimeout, TransportConfig, VarInt};
 pub struct TransportLimits {
     /// A connection on which nothing arrived for this long is dead. Default 6 s: three lost
     /// keep-alives. Longer hides dead hosts, shorter kills connections of a loaded machine.
-    /// The shorter one of both sides' values holds.
+    /// The shorter one of both sides' values holds. Zero is QUIC's word for never.
     pub idle_timeout: Duration,
     /// How long a side waits in silence before it asks whether the other one lives. Default 2 s:
     /// a process that died on the same machine is noticed soon after. Must be well below
