@@ -2,8 +2,9 @@
 //!
 //! A file is acted on when it was renamed into place, or when it has kept still for
 //! [`STILL`]. One load runs at a time; of several files that wait, the one that was not tried for
-//! longest goes first, and of new ones the newest: a file that is written over and over again does
-//! not keep the others out. A file that is gone is withdrawn at the next look.
+//! longest goes first, of new ones the newest, of those that came together the smallest: neither a
+//! file that is written over and over again nor one that takes half a minute to compile keeps the
+//! others out. A file that is gone is withdrawn at the next look.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -153,7 +154,7 @@ impl Folder {
             .files
             .iter_mut()
             .filter(|(_, state)| due(state))
-            .min_by_key(|(_, state)| (state.tried, Reverse(state.since)))?;
+            .min_by_key(|(_, state)| (state.tried, Reverse(state.since), state.stamp.size))?;
         state.tried = Some(now);
         self.loading = Some(Loading { name: name.clone(), stamp: state.stamp, stale: false });
         Some(Action::Load(name.clone()))
@@ -256,6 +257,13 @@ mod tests {
         assert!(folder.finished(later, stamp(1)));
         assert!(folder.is_settled());
         assert_eq!(folder.next_load(later), None);
+    }
+
+    #[test]
+    fn of_files_that_come_together_the_smallest_goes_first() {
+        let mut folder = Folder::default();
+        folder.look(MS, vec![look("a.wasm", 18 << 20), look("b.wasm", 24 << 10)]);
+        assert_eq!(folder.next_load(300 * MS), load("b.wasm"));
     }
 
     #[test]

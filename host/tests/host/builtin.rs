@@ -68,3 +68,13 @@ fn checking_a_file_says_what_a_host_would() {
         assert!(rejection.to_string().contains(words), "{file}: {rejection}");
     }
 }
+
+#[tokio::test]
+async fn arguments_of_any_length_are_not_read_for_what_takes_no_permit() {
+    let rig = Rig::with(&[]).await;
+    let long = json!(vec![0; 10_000]);
+    for method in ["jackfield.ping", "jackfield.services", "jackfield.describe"] {
+        let reply = rig.call(method, long.clone()).await;
+        reply.failed(Status::InvalidArgument, Executed::No, &["at most 4096"]);
+    }
+}

@@ -205,3 +205,33 @@ async fn a_file_over_the_limit_is_not_read() {
     let rig = Rig::tuned(&files, |config| config.limits.plugin_file = 50).await;
     assert!(rig.host.rejected()[0].reason.contains("the limit is 50 bytes"));
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn names_that_are_no_text_are_refused_and_the_rest_serves() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::new();
+    place.put("good.wasm", versioned(1));
+    place.put("line\nfeed.wasm", versioned(2));
+    for name in [b"\xfe.wasm", b"\xff.wasm"] {
+        let path = place.plugins().join(std::ffi::OsStr::from_bytes(name));
+        std::fs::write(path, versioned(3)).unwrap();
+    }
+    let config = place.config();
+    let rig = Rig::over(place, config).await.expect("the host starts");
+    assert_eq!(rig.call("good.version", json!([])).await.ok(), json!(1));
+    let files: Vec<_> = rig.host.rejected().into_iter().map(|rejected| rejected.file).collect();
+    assert_eq!(files, ["line\\nfeed.wasm", "\u{fffd}.wasm"]);
+}
+
+#[tokio::test]
+async fn a_folder_that_is_exchanged_is_followed() {
+    let mut rig = Rig::with(&[("v.wasm", versioned(1)), ("w.wasm", versioned(1))]).await;
+    let old = rig.place.plugins().with_file_name("old");
+    std::fs::rename(rig.place.plugins(), &old).unwrap();
+    std::fs::create_dir(rig.place.plugins()).unwrap();
+    rig.place.put("v.wasm", versioned(2));
+    rig.replaced().await;
+    eventually("what is not in it goes", async || rig.host.services().len() == 1).await;
+    assert_eq!(rig.call("v.version", json!([])).await.ok(), json!(2));
+}
