@@ -1,6 +1,7 @@
 //! How a registry runs.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jackfield_transport::{Identity, TransportLimits};
@@ -14,6 +15,8 @@ pub struct RegistryConfig {
     pub listen: SocketAddr,
     /// Who it is; its role must be `registry`.
     pub identity: Identity,
+    /// Where the set is kept. Default memory.
+    pub store: StoreConfig,
     /// Time from a heartbeat to the end of what it named, and time after a start until the registry
     /// is authoritative. Default 10 s. Shorter notices a stopped host sooner (a dead connection is
     /// noticed at once in any case) and loses instances to short pauses of their hosts; a day is
@@ -42,6 +45,7 @@ impl RegistryConfig {
         Self {
             listen,
             identity,
+            store: StoreConfig::default(),
             ttl: Duration::from_secs(10),
             heartbeat: Duration::from_secs(3),
             max_instances: 50_000,
@@ -51,4 +55,18 @@ impl RegistryConfig {
             limits: TransportLimits::default(),
         }
     }
+}
+
+/// Where a registry keeps its set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreConfig {
+    /// In memory: after a restart the set is empty, watchers keep what they had, and hosts register
+    /// again within a TTL.
+    #[default]
+    Memory,
+    /// In this SQLite file, made when it is missing; its folder must be there, on a disk of this
+    /// machine. Every change is on the disk before it is acknowledged. After a restart the old set
+    /// is served at once, and watchers go on where they were.
+    Sqlite(PathBuf),
 }

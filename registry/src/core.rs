@@ -14,13 +14,14 @@ mod log;
 mod moment;
 mod plan;
 mod refused;
+mod stored;
 mod timers;
 mod watch;
 
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -30,12 +31,13 @@ use jackfield_transport::PeerId;
 use jackfield_wire::InstanceId;
 use jackfield_wire::registry::{Health, Revision};
 
-pub(crate) use change::{Change, LeaseId, Plan};
+pub(crate) use change::{Change, LeaseId, Plan, Record, Step};
 pub(crate) use moment::Moment;
 pub(crate) use refused::Refused;
+pub(crate) use stored::{Removal, Stored};
 pub(crate) use watch::Watcher;
 
-use change::{Liveness, Record, Step};
+use change::Liveness;
 use log::{Entry, Log};
 use timers::Timers;
 
@@ -46,7 +48,10 @@ pub(crate) struct Core {
     epoch: u64,
     /// The registry's own, which no instance can have.
     address: Option<SocketAddr>,
-    started: Moment,
+    /// From when on what is not held is gone.
+    authoritative_at: Moment,
+    /// Whether the store knows that.
+    authority_kept: bool,
     last_tick: Moment,
     held: BTreeMap<InstanceId, Held>,
     leases: HashMap<LeaseId, BTreeSet<InstanceId>>,
@@ -73,17 +78,6 @@ pub(crate) struct Holder {
     pub(crate) lease: LeaseId,
     pub(crate) peer: PeerId,
     pub(crate) address: SocketAddr,
-}
-
-/// What a store held when it was opened.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Stored {
-    /// Which life of the store this is: another number whenever revisions begin anew.
-    pub(crate) epoch: u64,
-    /// The last revision that was kept.
-    pub(crate) revision: u64,
-    /// What there was.
-    pub(crate) records: Vec<Record>,
 }
 
 /// How often things happened since the start.
@@ -114,31 +108,6 @@ struct Share {
 }
 
 impl Core {
-    /// Goes on from what a store held. What it held stays for a full TTL, as if it had just been
-    /// renewed: its hosts may be alive and on their way back.
-    pub(crate) fn restore(rules: Rules, now: Moment, stored: Stored) -> Self {
-        let mut core = Self {
-            epoch: stored.epoch,
-            address: None,
-            started: now,
-            last_tick: now,
-            held: BTreeMap::new(),
-            leases: HashMap::new(),
-            shares: HashMap::new(),
-            timers: Timers::default(),
-            log: Log::new(stored.revision, MAX_REMOVALS),
-            counts: Counts::default(),
-            rules,
-        };
-        for record in stored.records {
-            let id = record.instance.id.clone();
-            let expires = core.expiry(now, &record.instance);
-            core.insert(record, stored.revision);
-            core.set_liveness(&id, Liveness { lease: None, expires });
-        }
-        core
-    }
-
     /// The registry has its socket.
     pub(crate) fn bound_to(&mut self, address: SocketAddr) {
         self.address = Some(address);
@@ -149,18 +118,18 @@ impl Core {
         Revision { epoch: self.epoch, number: self.log.latest() }
     }
 
-    /// Whether the registry has been up for a TTL, in which every living host has come back: what
-    /// it does not hold is gone.
+    /// Whether what the registry does not hold is gone: it has been up for a TTL, in which every
+    /// living host has come back, or it went on from a store that such a registry wrote.
     pub(crate) fn is_authoritative(&self, now: Moment) -> bool {
-        now >= self.authoritative_at()
+        now >= self.authoritative_at
     }
 
     /// When [`plan_tick`](Self::plan_tick) has something to do, at the latest.
     pub(crate) fn next_tick(&self) -> Moment {
         let pulse = self.last_tick.plus(self.rules.ttl / TICKS_PER_TTL);
         let mut next = self.timers.next().map_or(pulse, |timer| timer.min(pulse));
-        if self.last_tick < self.authoritative_at() {
-            next = next.min(self.authoritative_at());
+        if !self.authority_kept {
+            next = next.min(self.authoritative_at);
         }
         next
     }
@@ -181,9 +150,21 @@ impl Core {
 
     /// What the store has to keep before `plan` is applied; `None` when it changes nothing lasting.
     pub(crate) fn change(&self, plan: &Plan) -> Option<Change> {
-        let steps = plan.steps.clone();
-        let count = u64::try_from(steps.len()).expect("a plan is far smaller than 2^64");
-        (count > 0).then(|| Change { revision: self.log.latest() + count, steps })
+        if plan.steps.is_empty() && !plan.authority {
+            return None;
+        }
+        let latest = self.log.latest();
+        let removals: Vec<u64> = (latest + 1..)
+            .zip(&plan.steps)
+            .filter_map(|(revision, step)| matches!(step, Step::Remove(_)).then_some(revision))
+            .collect();
+        let count = u64::try_from(plan.steps.len()).expect("a plan is far smaller than 2^64");
+        Some(Change {
+            revision: latest + count,
+            floor: self.log.floor_after(&removals),
+            authoritative: self.authority_kept || plan.authority,
+            steps: plan.steps.clone(),
+        })
     }
 
     /// Does what was planned. Nothing may have been applied since.
@@ -197,19 +178,16 @@ impl Core {
         for (id, liveness) in plan.liveness {
             self.set_liveness(&id, liveness);
         }
-        if let Some(lease) = plan.ended {
+        for lease in plan.ended {
             self.leases.remove(&lease);
         }
+        self.authority_kept |= plan.authority;
         self.counts.add(plan.counts);
-    }
-
-    fn authoritative_at(&self) -> Moment {
-        self.started.plus(self.rules.ttl)
     }
 
     fn put(&mut self, record: Record) {
         let previous = self.held.get(&record.instance.id).map(|held| held.changed);
-        let changed = self.log.upserted(entry_of(&record), previous);
+        let changed = self.log.upserted(Entry::of(&record), previous);
         self.insert(record, changed);
     }
 
@@ -234,7 +212,7 @@ impl Core {
     fn remove(&mut self, id: &InstanceId) {
         self.set_liveness(id, Liveness::default());
         let Some(held) = self.held.remove(id) else { return };
-        self.log.removed(entry_of(&held.record), held.changed);
+        self.log.removed(Entry::of(&held.record), held.changed);
         self.release_share(&held.record);
     }
 
@@ -276,10 +254,6 @@ impl Counts {
         self.expired += more.expired;
         self.heartbeats += more.heartbeats;
     }
-}
-
-fn entry_of(record: &Record) -> Entry {
-    Entry { id: record.instance.id.clone(), service: record.instance.service.clone() }
 }
 
 fn is_draining(held: &Held) -> bool {

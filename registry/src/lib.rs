@@ -9,6 +9,9 @@
 //! both. One task makes every change, so that the store sees them in order; lists and watches read
 //! beside it and never wait for the store.
 //!
+//! What waits for the store while it works goes to it in one commit, so that a durable registry is
+//! not bound to one change per write of the disk.
+//!
 //! What is deliberately absent: the registry never connects to anybody, never calls a plugin, never
 //! looks into metadata, and no call passes through it.
 
@@ -20,6 +23,7 @@ mod status;
 mod store;
 mod writer;
 
-pub use config::RegistryConfig;
+pub use config::{RegistryConfig, StoreConfig};
 pub use server::{Registry, SpawnError};
 pub use status::RegistryStatus;
+pub use store::StoreError;

@@ -8,14 +8,14 @@ use std::time::Duration;
 use jackfield_transport::{BindError, DrainReport, PeerId, Protocol, Role, Server, ServerConfig};
 use jackfield_wire::registry::LeaseTerms;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::RegistryConfig;
-use crate::core::{Core, Moment, Rules};
+use crate::config::{RegistryConfig, StoreConfig};
+use crate::core::{Core, Moment, Rules, Stored};
 use crate::session::{Sessions, Watches};
 use crate::status::{Refusals, RegistryStatus};
-use crate::store::{MemoryStore, Store};
+use crate::store::{MemoryStore, SqliteStore, Store, StoreError};
 use crate::writer::{View, Writer};
 
 /// A running registry. Dropping it ends everything at once; [`shutdown`](Self::shutdown) lets
@@ -26,20 +26,31 @@ pub struct Registry {
     watches: Arc<Watches>,
     refusals: Arc<Refusals>,
     stopping: CancellationToken,
+    /// Ends the writer, which closes the store.
+    closing: CancellationToken,
     /// The writer.
     tasks: JoinSet<()>,
 }
 
 impl Registry {
-    /// Starts a registry that keeps its set in memory; it listens when this returns. Must be called
-    /// inside a tokio runtime.
+    /// Starts a registry; it listens when this returns. Must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// When the configuration contradicts itself, or the address cannot be listened on.
+    /// When the configuration contradicts itself, the store cannot be opened, or the address cannot
+    /// be listened on.
+    ///
+    /// # Cost
+    /// Reads all of a store that lasts, on this thread.
     pub fn spawn(config: RegistryConfig) -> Result<Self, SpawnError> {
-        let (store, stored) = MemoryStore::open(fastrand::u64(..));
-        let core = Core::restore(rules(&config)?, Moment::default(), stored);
-        Self::start(config, core, store)
+        let epoch = fastrand::u64(..);
+        match &config.store {
+            StoreConfig::Memory => Self::start(config, MemoryStore::open(epoch)),
+            StoreConfig::Sqlite(path) => {
+                check(&config)?;
+                let opened = SqliteStore::open(path, epoch)?;
+                Self::start(config, opened)
+            }
+        }
     }
 
     /// Where it listens.
@@ -76,17 +87,27 @@ impl Registry {
     }
 
     /// Takes no new requests, ends every watch regularly, lets running requests end for `grace`,
-    /// then closes all connections. Nobody's instances become suspect by it.
+    /// then closes all connections and the store. Nobody's instances become suspect by it.
     pub async fn shutdown(mut self, grace: Duration) -> DrainReport {
         self.server.stop_accepting();
         self.stopping.cancel();
         let report = self.server.shutdown(grace).await;
+        self.closing.cancel();
+        let closed = async { while self.tasks.join_next().await.is_some() {} };
+        if timeout(CLOSE_PATIENCE, closed).await.is_err() {
+            tracing::error!("the store does not answer: it was not closed");
+        }
         self.tasks.shutdown().await;
         report
     }
 
-    fn start<S: Store>(config: RegistryConfig, core: Core, store: S) -> Result<Self, SpawnError> {
-        let terms = terms(&config)?;
+    fn start<S: Store>(
+        config: RegistryConfig,
+        (store, stored): (S, Stored),
+    ) -> Result<Self, SpawnError> {
+        let (rules, terms) = check(&config)?;
+        let restored = stored.records.len();
+        let core = Core::restore(rules, Moment::default(), stored);
         let view = Arc::new(View::new(core, Instant::now()));
         let (writer, mailbox) = Writer::new(Arc::clone(&view), store);
         let watches = Arc::new(Watches::new(config.max_watches, config.max_watches_per_peer));
@@ -103,10 +124,11 @@ impl Registry {
         };
         let server = Server::spawn(server_config(config), Arc::new(sessions))?;
         view.bound_to(server.local_addr());
+        let closing = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        tasks.spawn(writer.run());
-        tracing::info!(address = %server.local_addr(), "registry listens");
-        Ok(Self { server, view, watches, refusals, stopping, tasks })
+        tasks.spawn(writer.run(closing.clone()));
+        tracing::info!(address = %server.local_addr(), restored, "registry listens");
+        Ok(Self { server, view, watches, refusals, stopping, closing, tasks })
     }
 }
 
@@ -130,9 +152,17 @@ pub enum SpawnError {
         /// As configured.
         heartbeat: Duration,
     },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+}
+
+/// Before anything is opened.
+fn check(config: &RegistryConfig) -> Result<(Rules, LeaseTerms), SpawnError> {
+    Ok((rules(config)?, terms(config)?))
 }
 
 fn rules(config: &RegistryConfig) -> Result<Rules, SpawnError> {
@@ -169,6 +199,8 @@ fn server_config(config: RegistryConfig) -> ServerConfig {
     }
 }
 
+/// A disk that does not answer for this long will not answer soon; the process must be able to end.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 /// Terms travel as whole milliseconds.
 const MIN_HEARTBEAT: Duration = Duration::from_millis(1);
 /// Whoever wants longer wants an instance without health checks.

@@ -123,7 +123,7 @@ impl Drop for Session {
     /// At a shutdown it is the registry that leaves, and its hosts are as alive as before.
     fn drop(&mut self) {
         if self.holder.peer.role() == Role::Host && !self.stopping.is_cancelled() {
-            self.mailbox.lost(self.holder.lease);
+            self.mailbox.lost(&self.holder);
         }
     }
 }

@@ -1,41 +1,51 @@
-//! What outlives the process: instances, the revision, and the epoch.
+//! What outlives the process: instances, the revision, the epoch, and what was removed lately.
 //!
 //! Leases and liveness never come here, so heartbeats cost no write. A store is opened by its own
-//! constructor, which says what it held ([`Stored`]); from then on it sees every change, in order.
+//! constructor, which says what it held ([`Stored`](crate::core::Stored)); from then on it sees
+//! every change, in order, and only one at a time.
 
-use std::convert::Infallible;
-use std::fmt;
+mod error;
+mod memory;
+mod sqlite;
+
+#[cfg(test)]
+mod contract;
+
 use std::future::Future;
 
-use crate::core::{Change, Stored};
+use crate::core::{Change, Refused};
+
+pub use error::StoreError;
+pub(crate) use memory::MemoryStore;
+pub(crate) use sqlite::SqliteStore;
 
 /// Keeps changes.
 pub(crate) trait Store: Send + 'static {
-    /// Why a change was not kept.
-    type Error: fmt::Display + Send;
-
     /// Keeps a change, all of it or nothing. It is acknowledged to peers only after this.
-    fn keep(&mut self, change: &Change) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    ///
+    /// Dropped before its end, the change may or may not be kept.
+    fn keep(&mut self, change: Change) -> impl Future<Output = Result<(), NotKept>> + Send;
+
+    /// Ends it; when this returns, another can be opened in the same place.
+    fn close(self) -> impl Future<Output = ()> + Send;
 }
 
-/// A store for a registry whose set ends with its process: hosts register again with the next.
-///
-/// It holds nothing, because the core already holds everything that a process can lose with it.
-#[derive(Debug)]
-pub(crate) struct MemoryStore(());
-
-impl MemoryStore {
-    /// An empty store. `epoch` must differ from that of every other life of this registry, so that
-    /// no watcher resumes from another life's revision.
-    pub(crate) fn open(epoch: u64) -> (Self, Stored) {
-        (Self(()), Stored { epoch, ..Stored::default() })
-    }
+/// Why a change was not kept. The store is as it was, and may be asked again at any time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotKept {
+    /// There is no room for it.
+    #[error("{0}")]
+    Full(String),
+    /// Something else went wrong.
+    #[error("{0}")]
+    Failed(String),
 }
 
-impl Store for MemoryStore {
-    type Error = Infallible;
-
-    async fn keep(&mut self, _: &Change) -> Result<(), Infallible> {
-        Ok(())
+impl From<NotKept> for Refused {
+    fn from(not_kept: NotKept) -> Self {
+        match not_kept {
+            NotKept::Full(why) => Self::StoreFull(why),
+            NotKept::Failed(why) => Self::Store(why),
+        }
     }
 }

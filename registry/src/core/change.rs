@@ -45,13 +45,25 @@ pub(crate) enum Step {
     Remove(InstanceId),
 }
 
-/// What the store has to keep of one event: all of it or nothing.
+/// What the store has to keep of one event, or of several together: all of it or nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
     /// The revision after the last step; each step before it has the one before.
     pub(crate) revision: u64,
-    /// In order; never empty when a store sees it.
+    /// Removals up to this revision need not be remembered any more.
+    pub(crate) floor: u64,
+    /// Whether the registry knows everyone: what is not in the set is gone.
+    pub(crate) authoritative: bool,
+    /// In order; empty when only the rest changed.
     pub(crate) steps: Vec<Step>,
+}
+
+impl Change {
+    /// The steps, each with its revision.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (u64, &Step)> {
+        let count = u64::try_from(self.steps.len()).expect("a change is far smaller than 2^64");
+        (self.revision + 1 - count..).zip(&self.steps)
+    }
 }
 
 /// Who holds an instance, and until when. In memory only.
@@ -63,16 +75,35 @@ pub(crate) struct Liveness {
     pub(crate) expires: Option<Moment>,
 }
 
-/// All that one event does.
+/// All that an event does, or several that have nothing to do with each other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(super) steps: Vec<Step>,
     pub(super) liveness: Vec<(InstanceId, Liveness)>,
-    pub(super) ended: Option<LeaseId>,
+    pub(super) ended: Vec<LeaseId>,
+    /// The registry knows everyone from now on.
+    pub(super) authority: bool,
+    /// Instances that are new.
+    pub(super) added: usize,
     pub(super) counts: Counts,
 }
 
 impl Plan {
+    /// Takes in a plan made beside this one. The two must not touch the same instance.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.steps.extend(other.steps);
+        self.liveness.extend(other.liveness);
+        self.ended.extend(other.ended);
+        self.authority |= other.authority;
+        self.added += other.added;
+        self.counts.add(other.counts);
+    }
+
+    /// How many changes of instances it has.
+    pub(crate) fn len(&self) -> usize {
+        self.steps.len()
+    }
+
     pub(super) fn put(&mut self, record: Record) {
         self.steps.push(Step::Put(record));
     }

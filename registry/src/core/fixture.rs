@@ -8,13 +8,17 @@ use jackfield_transport::PeerId;
 use jackfield_wire::registry::{Health, Instance, ListQuery, MethodSummary, WatchEvent};
 use jackfield_wire::{InstanceId, ServiceName};
 
-use super::{Core, Holder, LeaseId, Moment, Plan, Refused, Rules, Step, Stored, Watcher};
+use super::{
+    Change, Core, Holder, LeaseId, Moment, Plan, Record, Refused, Removal, Rules, Step, Stored, Watcher,
+};
 
 /// A core, its clock, what a store would hold, and one connection for each host.
 pub(crate) struct Bench {
     pub(crate) core: Core,
     pub(crate) now: Moment,
-    pub(crate) kept: BTreeMap<InstanceId, super::Record>,
+    pub(crate) kept: Mirror,
+    /// A store that must hold the same.
+    file: Option<Box<dyn Keeper>>,
     connections: HashMap<String, LeaseId>,
     next_lease: u64,
 }
@@ -27,17 +31,37 @@ impl Bench {
     }
 
     pub(crate) fn restored(stored: Stored) -> Self {
-        let kept = stored.records.iter().map(|r| (r.instance.id.clone(), r.clone())).collect();
+        let kept = Mirror::new(stored.clone());
         let now = Moment::default();
         let core = Core::restore(rules(), now, stored);
-        Self { core, now, kept, connections: HashMap::new(), next_lease: 0 }
+        Self { core, now, kept, file: None, connections: HashMap::new(), next_lease: 0 }
     }
 
     /// What a store would give back after a crash.
     pub(crate) fn stored(&self) -> Stored {
-        let revision = self.core.revision();
-        let records = self.kept.values().cloned().collect();
-        Stored { epoch: revision.epoch, revision: revision.number, records }
+        self.kept.stored()
+    }
+
+    /// Keeps everything in this store too.
+    pub(crate) fn beside(mut file: Box<dyn Keeper>) -> Self {
+        let stored = file.reopen();
+        Self { file: Some(file), ..Self::restored(stored) }
+    }
+
+    /// The store is opened again under a core that lives on.
+    pub(crate) fn reopen(&mut self) {
+        let expected = self.stored();
+        let found = self.file.as_mut().map(|file| file.reopen());
+        assert!(found.is_none_or(|found| found == expected));
+    }
+
+    /// Crashes, and goes on from what was kept.
+    pub(crate) fn restart(&mut self) {
+        let mut file = self.file.take();
+        if let Some(file) = &mut file {
+            assert_eq!(file.reopen(), self.stored());
+        }
+        *self = Self { file, ..Self::restored(self.stored()) };
     }
 
     /// The connection of `host`, a new one when there is none.
@@ -61,7 +85,8 @@ impl Bench {
         instances: Vec<Instance>,
     ) -> Result<(), Refused> {
         let holder = self.holder(host);
-        let plan = self.core.plan_register(self.now, &holder, instances)?;
+        let plan =
+            self.core.plan_register(self.now, &holder, instances, &Plan::default())?;
         self.apply(plan);
         Ok(())
     }
@@ -124,11 +149,9 @@ impl Bench {
         assert_eq!(self.core.revision().number, before + steps as u64);
         let Some(change) = change else { return };
         assert_eq!(change.revision, self.core.revision().number);
-        for step in change.steps {
-            match step {
-                Step::Put(record) => self.kept.insert(record.instance.id.clone(), record),
-                Step::Remove(id) => self.kept.remove(&id),
-            };
+        self.kept.keep(&change);
+        if let Some(file) = &mut self.file {
+            file.keep(&change);
         }
     }
 
@@ -146,6 +169,54 @@ impl Bench {
     /// All events that a watcher can get now.
     pub(crate) fn events(&self, watcher: &mut Watcher) -> Vec<WatchEvent> {
         std::iter::from_fn(|| watcher.next(&self.core, self.now)).collect()
+    }
+}
+
+/// A store that can be closed and opened again.
+pub(crate) trait Keeper {
+    fn keep(&mut self, change: &Change);
+    fn reopen(&mut self) -> Stored;
+}
+
+/// What every store has to do, in the plainest way: the model that the real ones are held against.
+pub(crate) struct Mirror {
+    pub(crate) records: BTreeMap<InstanceId, (u64, Record)>,
+    removals: Vec<Removal>,
+    /// Without records and removals.
+    head: Stored,
+}
+
+impl Mirror {
+    pub(crate) fn new(mut head: Stored) -> Self {
+        let records = std::mem::take(&mut head.records);
+        let by_id = |(changed, record): (u64, Record)| {
+            (record.instance.id.clone(), (changed, record))
+        };
+        let removals = std::mem::take(&mut head.removals);
+        Self { records: records.into_iter().map(by_id).collect(), removals, head }
+    }
+
+    pub(crate) fn keep(&mut self, change: &Change) {
+        for (revision, step) in change.numbered() {
+            match step {
+                Step::Put(record) => {
+                    self.records.insert(record.instance.id.clone(), (revision, record.clone()));
+                }
+                Step::Remove(id) => {
+                    let (_, record) = self.records.remove(id).expect("removed once");
+                    let service = record.instance.service.clone();
+                    self.removals.push(Removal { revision, id: id.clone(), service });
+                }
+            }
+        }
+        self.removals.retain(|removal| removal.revision > change.floor);
+        let Change { revision, floor, authoritative, .. } = *change;
+        self.head = Stored { revision, floor, authoritative, ..self.head.clone() };
+    }
+
+    pub(crate) fn stored(&self) -> Stored {
+        let records = self.records.values().cloned().collect();
+        Stored { records, removals: self.removals.clone(), ..self.head.clone() }
     }
 }
 

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jackfield_wire::{InstanceId, ServiceName};
 
+use super::change::Record;
+
 /// Revisions and what they changed.
 #[derive(Debug)]
 pub(super) struct Log {
@@ -26,16 +28,39 @@ pub(super) struct Entry {
     pub(super) service: ServiceName,
 }
 
+impl Entry {
+    pub(super) fn of(record: &Record) -> Self {
+        Self { id: record.instance.id.clone(), service: record.instance.service.clone() }
+    }
+}
+
 impl Log {
-    /// A log that goes on from `revision` without knowing what led there.
-    pub(super) fn new(revision: u64, max_removals: usize) -> Self {
-        Self {
+    /// A log that goes on from `revision`, with what is known of how it came there: the last change
+    /// of each instance, and every removal after `floor`.
+    pub(super) fn restored(
+        revision: u64,
+        floor: u64,
+        max_removals: usize,
+        changes: impl Iterator<Item = (u64, Entry)>,
+        removals: impl Iterator<Item = (u64, Entry)>,
+    ) -> Self {
+        let removals: BTreeMap<u64, Entry> = removals.collect();
+        let mut log = Self {
             latest: revision,
-            floor: revision,
-            entries: BTreeMap::new(),
-            removals: BTreeSet::new(),
+            floor,
+            entries: changes.filter(|(changed, _)| *changed > floor).collect(),
+            removals: removals.keys().copied().collect(),
             max_removals,
-        }
+        };
+        log.entries.extend(removals);
+        log
+    }
+
+    /// The floor once removals at these revisions, the newest of all, have followed.
+    pub(super) fn floor_after(&self, newest: &[u64]) -> u64 {
+        let excess = (self.removals.len() + newest.len()).saturating_sub(self.max_removals);
+        let forgotten = self.removals.iter().chain(newest).take(excess).last();
+        forgotten.map_or(self.floor, |last| (*last).max(self.floor))
     }
 
     pub(super) fn latest(&self) -> u64 {

@@ -15,11 +15,14 @@ use super::{Core, Held, Holder, is_draining};
 impl Core {
     /// These instances live under this lease. The same identity takes over what it held on another
     /// connection; what is there already, unchanged, is only renewed.
+    ///
+    /// `beside` is planned and not yet applied, and must not touch instances of this host.
     pub(crate) fn plan_register(
         &self,
         now: Moment,
         holder: &Holder,
         instances: Vec<Instance>,
+        beside: &Plan,
     ) -> Result<Plan, Refused> {
         self.check_count(holder, instances.len())?;
         let mut plan = Plan::default();
@@ -29,15 +32,17 @@ impl Core {
             let id = record.instance.id.clone();
             let expires = self.expiry(now, &record.instance);
             plan.hold(id.clone(), Liveness { lease: Some(holder.lease), expires });
-            if self.held.get(&id).is_none_or(|held| held.record != record) {
+            let held = self.held.get(&id);
+            if held.is_none_or(|held| held.record != record) {
                 plan.put(record);
             }
+            plan.added += usize::from(held.is_none());
             plan.counts.registered += 1;
             if !seen.insert(id.clone()) {
                 return Err(Refused::Doubled(id));
             }
         }
-        self.check_share(holder, &plan)?;
+        self.check_share(holder, &plan, beside)?;
         Ok(plan)
     }
 
@@ -91,7 +96,7 @@ impl Core {
 
     /// The connection of this lease is gone.
     pub(crate) fn plan_lost(&self, lease: LeaseId) -> Plan {
-        let mut plan = Plan { ended: Some(lease), ..Plan::default() };
+        let mut plan = Plan { ended: vec![lease], ..Plan::default() };
         for id in self.leases.get(&lease).into_iter().flatten() {
             let held = &self.held[id];
             if is_draining(held) {
@@ -117,7 +122,8 @@ impl Core {
         if paused {
             self.grant_grace(now);
         }
-        let mut plan = Plan::default();
+        let authority = self.is_authoritative(now) && !self.authority_kept;
+        let mut plan = Plan { authority, ..Plan::default() };
         for (at, id) in self.timers.due(now) {
             match self.held.get(&id).and_then(|held| held.liveness.expires) {
                 Some(expires) if expires <= now => {
@@ -167,22 +173,22 @@ impl Core {
     }
 
     /// What the peer and everybody would hold once `plan` was applied.
-    fn check_share(&self, holder: &Holder, plan: &Plan) -> Result<(), Refused> {
+    fn check_share(&self, holder: &Holder, plan: &Plan, beside: &Plan) -> Result<(), Refused> {
         let mut share = self.shares.get(&holder.peer).copied().unwrap_or_default();
-        let mut total = self.held.len();
+        let mut total = self.held.len() + beside.added;
         for record in plan.records() {
             let old = self.held.get(&record.instance.id);
             share.bytes += record.bytes();
             share.bytes -= old.map_or(0, |held| held.record.bytes());
             share.instances += usize::from(old.is_none());
-            total += usize::from(old.is_none());
         }
+        total += plan.added;
         self.check_count(holder, share.instances)?;
         if share.bytes > MAX_BYTES_PER_PEER {
             let (peer, wanted) = (holder.peer.to_string(), share.bytes);
             return Err(Refused::TooLargeOfPeer { peer, wanted, limit: MAX_BYTES_PER_PEER });
         }
-        if total > self.rules.max_instances && total > self.held.len() {
+        if total > self.rules.max_instances && plan.added > 0 {
             return Err(Refused::Full { limit: self.rules.max_instances });
         }
         Ok(())
@@ -405,7 +411,7 @@ mod tests {
         let peer: jackfield_transport::PeerId = "spiffe://elsewhere/host/a".parse().unwrap();
         let other = Holder { lease: LeaseId(99), peer, ..bench.holder("a") };
         let refused =
-            bench.core.plan_register(bench.now, &other, vec![instance("calc", "a")]).unwrap_err();
+            bench.core.plan_register(bench.now, &other, vec![instance("calc", "a")], &Plan::default()).unwrap_err();
         assert!(matches!(refused, Refused::HeldByAnother { .. }), "{refused}");
         assert_eq!(refused.status(), Status::PermissionDenied);
         let refused =
@@ -490,6 +496,51 @@ mod tests {
         bench.pass(TTL / 2);
         assert!(bench.core.is_authoritative(bench.now));
         assert_eq!(bench.listed().into_keys().collect::<Vec<_>>(), [id("calc", "a")]);
+    }
+
+    #[test]
+    fn what_a_registry_that_knew_everyone_kept_is_authoritative_at_once() {
+        let mut before = Bench::new();
+        before.pass(TTL);
+        before.register("a", vec![instance("calc", "a")]);
+        let bench = Bench::restored(before.stored());
+        assert!(bench.core.is_authoritative(bench.now));
+        let mut silent = Bench::new();
+        silent.pass(TTL);
+        let bench = Bench::restored(silent.stored());
+        assert!(bench.core.is_authoritative(bench.now));
+    }
+
+    #[test]
+    fn what_had_said_goodbye_goes_after_a_restart_too() {
+        let mut before = Bench::new();
+        let unchecked = Instance { check_healthy: false, ..instance("model", "a") };
+        before.register("a", vec![unchecked]);
+        before.deregister("a", &[id("model", "a")]);
+        let mut bench = Bench::restored(before.stored());
+        assert_eq!(bench.health(&id("model", "a")), Some(Health::Draining));
+        bench.pass(TTL);
+        assert_eq!(bench.health(&id("model", "a")), None);
+    }
+
+    #[test]
+    fn plans_beside_each_other_share_the_room() {
+        let mut bench = Bench::new();
+        for host in 0..999 {
+            let host = format!("h{host}");
+            bench.register(&host, vec![instance("calc", &host)]);
+        }
+        let (one, two) = (bench.holder("one"), bench.holder("two"));
+        let nothing = Plan::default();
+        let plan = bench
+            .core
+            .plan_register(bench.now, &one, vec![instance("calc", "one")], &nothing)
+            .unwrap();
+        let refused = bench
+            .core
+            .plan_register(bench.now, &two, vec![instance("calc", "two")], &plan)
+            .unwrap_err();
+        assert_eq!(refused, Refused::Full { limit: 1000 });
     }
 
     #[test]

@@ -66,6 +66,12 @@ pub(crate) enum Refused {
         "the registry's store cannot keep the change now ({0}): nothing was changed; try again"
     )]
     Store(String),
+    /// The store has no room for the change.
+    #[error(
+        "the registry's store has no room ({0}): nothing was changed; free space where the registry \
+         keeps its file, then try again"
+    )]
+    StoreFull(String),
     /// The registry is going down.
     #[error("the registry is shutting down: connect again, or to another registry")]
     ShuttingDown,
@@ -97,6 +103,7 @@ impl Refused {
             Self::TooManyOfPeer { .. }
             | Self::TooLargeOfPeer { .. }
             | Self::Full { .. }
+            | Self::StoreFull(_)
             | Self::TooManyWatches { .. }
             | Self::WatchesFull { .. } => Status::ResourceExhausted,
             Self::Store(_) | Self::ShuttingDown => Status::Unavailable,

@@ -15,7 +15,7 @@ const HOSTS: [&str; 3] = ["a", "b", "c"];
 const SERVICES: [&str; 3] = ["calc", "text", "shapes"];
 
 #[derive(Clone, Debug)]
-enum Event {
+pub(crate) enum Event {
     Register {
         host: usize,
         services: BTreeSet<usize>,
@@ -58,7 +58,7 @@ enum Event {
     Restart,
 }
 
-fn any_event() -> impl Strategy<Value = Event> {
+pub(crate) fn any_event() -> impl Strategy<Value = Event> {
     let services = || proptest::collection::btree_set(0..SERVICES.len(), 0..=SERVICES.len());
     let host = || 0..HOSTS.len();
     let watcher = || 0..6usize;
@@ -145,8 +145,8 @@ impl Client {
     }
 }
 
-struct World {
-    bench: Bench,
+pub(crate) struct World {
+    pub(crate) bench: Bench,
     promises: BTreeMap<InstanceId, Promise>,
     /// Connections that broke without the registry's knowledge.
     old: Vec<LeaseId>,
@@ -154,13 +154,13 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new(bench: Bench) -> Self {
         let services = [None, None, None, Some("calc"), Some("text"), Some("nobody")];
         let clients = services.into_iter().map(Client::new).collect();
-        Self { bench: Bench::new(), promises: BTreeMap::new(), old: Vec::new(), clients }
+        Self { bench, promises: BTreeMap::new(), old: Vec::new(), clients }
     }
 
-    fn step(&mut self, event: Event) {
+    pub(crate) fn step(&mut self, event: Event) {
         match event {
             Event::Register { host, services, version } => self.register(host, services, version),
             Event::Heartbeat { host, services } => self.heartbeat(host, services),
@@ -238,7 +238,7 @@ impl World {
 
     fn restart(&mut self) {
         let listed = self.bench.listed();
-        self.bench = Bench::restored(self.bench.stored());
+        self.bench.restart();
         assert_eq!(self.bench.listed(), listed);
         self.old.clear();
         for promise in self.promises.values_mut() {
@@ -263,8 +263,9 @@ impl World {
         for id in listed.keys() {
             assert!(self.promises.contains_key(id), "{id} is listed past its end");
         }
+        let kept = self.bench.kept.records.iter();
         let kept: BTreeMap<_, _> =
-            self.bench.kept.iter().map(|(id, r)| (id.clone(), (*r.instance).clone())).collect();
+            kept.map(|(id, (_, r))| (id.clone(), (*r.instance).clone())).collect();
         assert_eq!(kept, listed, "the store and the core differ");
         let core = &self.bench.core;
         let armed = core.held.iter().filter_map(|(id, h)| h.armed.map(|at| (at, id.clone())));
@@ -272,6 +273,20 @@ impl World {
             core.timers.due(now.plus(TTL * 100)),
             armed.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
         );
+    }
+
+    pub(crate) fn live_through(mut self, events: Vec<Event>) {
+        for event in events {
+            self.step(event);
+        }
+        self.settle();
+        self.bench.pass(TTL * 2);
+        self.check();
+        assert!(self.bench.listed().is_empty());
+        assert!(self.bench.core.shares.is_empty());
+        assert!(self.bench.core.timers.next().is_none());
+        self.restart();
+        self.settle();
     }
 
     /// Whatever a watcher went through, it ends with what a fresh one sees.
@@ -298,16 +313,6 @@ proptest! {
     fn every_history_keeps_the_promises(
         events in proptest::collection::vec(any_event(), 1..120),
     ) {
-        let mut world = World::new();
-        for event in events {
-            world.step(event);
-        }
-        world.settle();
-        world.bench.pass(TTL * 2);
-        world.check();
-        prop_assert!(world.bench.listed().is_empty());
-        prop_assert!(world.bench.core.shares.is_empty());
-        prop_assert!(world.bench.core.timers.next().is_none());
-        world.settle();
+        World::new(Bench::new()).live_through(events);
     }
 }

@@ -298,6 +298,43 @@ mod tests {
     }
 
     #[test]
+    fn a_watcher_resumes_across_a_restart_by_what_it_missed() {
+        let mut before = Bench::new();
+        before.register("a", vec![instance("calc", "a"), instance("text", "a")]);
+        before.register("b", vec![instance("calc", "b")]);
+        let base = before.core.revision();
+        before.deregister("b", &[id("calc", "b")]);
+        before.lose("b");
+        before.register("c", vec![instance("calc", "c")]);
+        let after = Bench::restored(before.stored());
+        let missed = one_delta(&after, &mut watcher(None, Some(base)));
+        assert_eq!(missed.upserted, [instance("calc", "c")]);
+        assert_eq!(missed.removed, [id("calc", "b")]);
+        assert_eq!(missed, one_delta(&before, &mut watcher(None, Some(base))));
+    }
+
+    #[test]
+    fn what_is_forgotten_before_a_restart_is_forgotten_after_it() {
+        let mut bench = Bench::new();
+        bench.register("keeper", vec![instance("calc", "keeper")]);
+        let mut bases = vec![bench.core.revision()];
+        for n in 0..4200 {
+            let host = format!("h{n}");
+            bench.register(&host, vec![instance("calc", &host)]);
+            bench.deregister(&host, &[id("calc", &host)]);
+            bench.lose(&host);
+            bases.push(bench.core.revision());
+        }
+        let stored = bench.stored();
+        assert_eq!(stored.removals.len(), crate::core::MAX_REMOVALS);
+        let after = Bench::restored(stored);
+        for base in bases.into_iter().step_by(7) {
+            let first = |bench: &Bench| watcher(None, Some(base)).next(&bench.core, bench.now);
+            assert_eq!(first(&after), first(&bench), "{base:?}");
+        }
+    }
+
+    #[test]
     fn authority_is_told_once_when_it_comes() {
         let mut bench = Bench::new();
         let mut watcher = watcher(None, None);

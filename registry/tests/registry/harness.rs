@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use jackfield_registry::{Registry, RegistryConfig};
+use jackfield_registry::{Registry, RegistryConfig, StoreConfig};
 use jackfield_transport::{
     CloseCode, Connection, Dialer, Exchange, Identity, Protocol, Role, StateDir, TransportLimits,
 };
@@ -23,7 +24,7 @@ pub(crate) struct World {
     pub(crate) registry: Registry,
     pub(crate) address: SocketAddr,
     state: StateDir,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl World {
@@ -47,7 +48,37 @@ impl World {
         let mut config = RegistryConfig::new((Ipv4Addr::LOCALHOST, 0).into(), identity);
         tune(&mut config);
         let registry = Registry::spawn(config).unwrap();
-        Self { address: registry.local_addr(), registry, state, _dir: dir }
+        Self { address: registry.local_addr(), registry, state, dir }
+    }
+
+    /// With a store that lasts.
+    pub(crate) fn durable() -> Self {
+        let mut world = Self::new();
+        world.registry = Registry::spawn(world.durable_config()).unwrap();
+        world.address = world.registry.local_addr();
+        world
+    }
+
+    pub(crate) fn durable_config(&self) -> RegistryConfig {
+        let identity = self.identity(Role::Registry, "registry");
+        let mut config = RegistryConfig::new((Ipv4Addr::LOCALHOST, 0).into(), identity);
+        config.store = StoreConfig::Sqlite(self.store());
+        config.ttl = Duration::from_secs(3600);
+        config
+    }
+
+    /// The file of a durable store.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.dir.path().join("registry.sqlite")
+    }
+
+    /// Ends the registry and starts it again on the same file, on another port.
+    pub(crate) async fn restart(mut self) -> Self {
+        let config = self.durable_config();
+        soon(self.registry.shutdown(Duration::ZERO)).await;
+        self.registry = Registry::spawn(config).unwrap();
+        self.address = self.registry.local_addr();
+        self
     }
 
     pub(crate) fn identity(&self, role: Role, name: &str) -> Identity {

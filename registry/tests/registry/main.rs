@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends with what it did not expect")]
 
+mod durable;
 mod harness;
 mod leases;
 mod limits;

@@ -1,0 +1,81 @@
+//! Why a store cannot be opened.
+
+use std::path::{Path, PathBuf};
+
+/// A store that a registry cannot start with. Nothing in it was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Another process has it open. Stop that one, or use another file.
+    #[error(
+        "{} is in use by another process, most likely another registry: stop that one, or give this \
+         one a file of its own", path.display()
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is damaged. Without it the registry starts empty and hosts register again by themselves.
+    #[error(
+        "{} is damaged ({what}): move it away by `{}` and start again; hosts register again by \
+         themselves", path.display(), move_away(path)
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The first thing that is wrong.
+        what: String,
+    },
+    /// A newer Jackfield wrote it. Use that one, or another file.
+    #[error(
+        "{} has version {found} and this registry reads up to version {known}: use the newer \
+         jackfield that wrote it, or give another file", path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The newest that can be read.
+        known: i64,
+    },
+    /// Another program's. Give another file.
+    #[error(
+        "{} is a SQLite file, but not a registry's: give another file", path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file system refused, or there is no room.
+    #[error(
+        "{} cannot be opened ({what}): its folder must exist, be writable and have room",
+        path.display()
+    )]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        what: String,
+    },
+}
+
+/// A command for a shell. The write-ahead log has to go too: it would be applied to the next file
+/// of that name.
+fn move_away(path: &Path) -> String {
+    let beside = |suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let there = [path.to_owned(), beside("-wal"), beside("-shm")];
+    let there: Vec<_> = there.iter().filter(|path| path.exists()).map(|p| quoted(p)).collect();
+    let to = quoted(&beside(".damaged"));
+    format!("mkdir {to} && mv {} {to}", there.join(" "))
+}
+
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}

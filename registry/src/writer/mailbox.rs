@@ -1,0 +1,95 @@
+//! What sessions want changed, on its way to the writer.
+
+use std::sync::Arc;
+
+use jackfield_wire::InstanceId;
+use jackfield_wire::registry::Instance;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use crate::core::{Holder, Refused};
+
+/// What a peer wants changed.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    Register(Vec<Instance>),
+    Heartbeat(Vec<InstanceId>),
+    Deregister(Vec<InstanceId>),
+}
+
+/// What became of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    Registered,
+    /// These have to be registered again.
+    Alive(Vec<InstanceId>),
+    /// So many were there.
+    Deregistered(u32),
+}
+
+/// Where sessions put what they want changed. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Mailbox {
+    letters: mpsc::UnboundedSender<Letter>,
+    /// Bounds the letters that wait. Lost connections need none: they are as many as connections.
+    room: Arc<Semaphore>,
+}
+
+/// One wish for a change.
+#[derive(Debug)]
+pub(super) enum Letter {
+    Ask { holder: Arc<Holder>, ask: Ask, reply: Reply },
+    /// The connection is gone.
+    Lost(Arc<Holder>),
+}
+
+/// Whoever waits for an answer; it makes room for another letter when it is answered or dropped.
+#[derive(Debug)]
+pub(super) struct Reply {
+    answer: oneshot::Sender<Result<Done, Refused>>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Reply {
+    pub(super) fn send(self, outcome: Result<Done, Refused>) {
+        // Whoever asked may have gone away; what it asked for is done.
+        let _gone = self.answer.send(outcome);
+    }
+}
+
+impl Letter {
+    pub(super) fn holder(&self) -> &Holder {
+        match self {
+            Self::Ask { holder, .. } | Self::Lost(holder) => holder,
+        }
+    }
+}
+
+/// A mailbox, and where its letters arrive.
+pub(super) fn mailbox() -> (Mailbox, mpsc::UnboundedReceiver<Letter>) {
+    let (letters, inbox) = mpsc::unbounded_channel();
+    (Mailbox { letters, room: Arc::new(Semaphore::new(MAX_LETTERS)) }, inbox)
+}
+
+impl Mailbox {
+    /// Waits until the change is made and kept.
+    ///
+    /// Dropped before its end, the change may or may not be made.
+    pub(crate) async fn ask(&self, holder: &Arc<Holder>, ask: Ask) -> Result<Done, Refused> {
+        let room = Arc::clone(&self.room).acquire_owned().await;
+        let room = room.map_err(|_| Refused::ShuttingDown)?;
+        let (answer, answered) = oneshot::channel();
+        let reply = Reply { answer, _room: room };
+        let letter = Letter::Ask { holder: Arc::clone(holder), ask, reply };
+        self.letters.send(letter).map_err(|_| Refused::ShuttingDown)?;
+        answered.await.map_err(|_| Refused::ShuttingDown)?
+    }
+
+    /// This holder's connection is gone.
+    pub(crate) fn lost(&self, holder: &Arc<Holder>) {
+        // Without a reader the registry is going down, and its core with it.
+        let _closed = self.letters.send(Letter::Lost(Arc::clone(holder)));
+    }
+}
+
+/// Letters that wait at once. Beyond that, sessions wait before they send theirs.
+const MAX_LETTERS: usize = 1024;

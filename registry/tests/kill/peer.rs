@@ -1,0 +1,54 @@
+//! A host as the registry sees it: one connection, one request at a time.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use jackfield_transport::{
+    Connection, Dialer, Identity, Protocol, Role, StateDir, TransportLimits,
+};
+use jackfield_wire::registry::{Health, Instance, MethodSummary, Reply, Request};
+use jackfield_wire::{FrameKind, InstanceId, ServiceName, from_cbor, to_cbor};
+
+/// A host and its connection.
+pub(crate) struct Peer {
+    pub(crate) name: String,
+    connection: Connection,
+    _dialer: Dialer,
+}
+
+impl Peer {
+    pub(crate) async fn connect(state: &StateDir, name: &str, registry: SocketAddr) -> Self {
+        let identity = Identity::local(state, Role::Host, name).expect("an identity");
+        let limits = TransportLimits::default();
+        let dialer = Dialer::new(&identity, Protocol::Registry, limits).expect("a dialler");
+        let connection = dialer.dial(registry, Role::Registry).await.expect("a registry");
+        Self { name: name.into(), connection, _dialer: dialer }
+    }
+
+    /// The answer; `None` when the registry went away instead.
+    pub(crate) async fn ask(&self, request: &Request) -> Option<Reply> {
+        let mut exchange = self.connection.open().await.ok()?;
+        exchange.send_last(&[(FrameKind::Message, &to_cbor(request))]).await.ok()?;
+        let frame = exchange.recv().await.ok()??;
+        Some(from_cbor(&frame.payload).expect("a reply"))
+    }
+
+    /// An instance of this host.
+    pub(crate) fn instance(&self, service: &str, version: &str) -> Instance {
+        let service = ServiceName::new(service).expect("a name");
+        Instance {
+            id: InstanceId::new(&service, &self.name),
+            service,
+            address: "127.0.0.1:4433".into(),
+            host: self.name.clone(),
+            version: Some(version.into()),
+            generation: None,
+            weight: 1,
+            check_healthy: true,
+            health: Health::Healthy,
+            enabled: true,
+            methods: vec![MethodSummary { name: "add".into(), wit: "add: func()".into() }],
+            metadata: BTreeMap::new(),
+        }
+    }
+}
