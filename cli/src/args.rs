@@ -12,6 +12,7 @@ use clap::{
     Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint,
 };
 use clap_complete::ArgValueCompleter;
+use jackfield_registry::StoreConfig;
 use jackfield_wire::Target;
 
 use crate::terminal::ColorChoice;
@@ -132,6 +133,10 @@ pub(crate) struct RegistryArgs {
     /// The port to listen on; 0 picks a free one
     #[arg(short, long, value_name = "PORT", default_value_t = REGISTRY_PORT)]
     pub(crate) port: u16,
+    /// Where the set is kept: `sqlite:PATH`, a file that outlives the registry, or `memory:`
+    /// [default: registry-PORT.sqlite in the state folder; `memory:` with -p 0]
+    #[arg(long, value_name = "STORE", value_parser = store)]
+    pub(crate) store: Option<StoreConfig>,
     /// Time without a heartbeat after which a host is gone
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
     pub(crate) ttl: Duration,
@@ -308,6 +313,18 @@ fn address(text: &str) -> Result<String, String> {
     match port {
         Some(Some(port)) if port > 0 => Ok(text.to_owned()),
         _ => Err("write ADDR:PORT, as in 127.0.0.1:9999 or [::1]:9999".into()),
+    }
+}
+
+/// `memory:` or `sqlite:PATH`
+fn store(text: &str) -> Result<StoreConfig, String> {
+    match text.split_once(':') {
+        Some(("memory", "")) => Ok(StoreConfig::Memory),
+        Some(("sqlite", path)) if !path.is_empty() => Ok(StoreConfig::Sqlite(path.into())),
+        _ => {
+            Err("write memory: or sqlite:PATH, as in sqlite:/var/lib/jackfield/registry.sqlite"
+                .into())
+        }
     }
 }
 

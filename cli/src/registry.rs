@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use jackfield_registry::{Registry, RegistryConfig, SpawnError};
-use jackfield_transport::Role;
+use jackfield_registry::{Registry, RegistryConfig, SpawnError, StoreConfig, StoreError};
+use jackfield_transport::{Role, StateDir};
 
 use crate::args::{Common, RegistryArgs};
 use crate::exit::Exit;
@@ -17,6 +17,7 @@ pub(crate) fn run(args: RegistryArgs, common: &Common, terminal: Terminal) -> Ou
     check_times(&args)?;
     let setup = setup::setup(common, Role::Registry, "registry")?;
     let mut config = RegistryConfig::new(SocketAddr::new(args.listen, args.port), setup.identity);
+    config.store = args.store.unwrap_or_else(|| default_store(args.port, &setup.state));
     config.ttl = args.ttl;
     config.heartbeat = args.heartbeat;
     setup::server_runtime()?.block_on(serve(config, terminal))
@@ -36,8 +37,29 @@ async fn serve(config: RegistryConfig, terminal: Terminal) -> Outcome {
 pub(crate) fn spawn_problem(error: &SpawnError) -> Problem {
     match error {
         SpawnError::Bind(error) => setup::bind_problem(error),
+        SpawnError::Store(error) => store_problem(error),
         other => Problem::caused(Exit::Internal, other),
     }
+}
+
+/// One file for each port, so that two registries of one user have one each. Nobody comes back to a
+/// port that was picked: nothing need be there.
+fn default_store(port: u16, state: &StateDir) -> StoreConfig {
+    match port {
+        0 => StoreConfig::Memory,
+        port => StoreConfig::Sqlite(state.path().join(format!("registry-{port}.sqlite"))),
+    }
+}
+
+/// A store that cannot be opened: the error says what repairs it.
+fn store_problem(error: &StoreError) -> Problem {
+    let exit = match error {
+        StoreError::InUse { .. } => Exit::Unavailable,
+        StoreError::Newer { .. } | StoreError::Foreign { .. } => Exit::Usage,
+        _ => Exit::Internal,
+    };
+    Problem::caused(exit, error)
+        .next("--store sqlite:PATH chooses another file, --store memory: keeps nothing")
 }
 
 /// Said here in the words of the command line, before anything starts.
@@ -50,4 +72,18 @@ fn check_times(args: &RegistryArgs) -> Outcome {
         args.heartbeat, args.ttl
     ))
     .next("leave both out for 3s and 10s, or make the TTL at least twice the heartbeat"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_default_each_port_has_a_file_and_a_picked_one_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::resolve(Some(&dir.path().join("state"))).unwrap();
+        let file = StoreConfig::Sqlite(dir.path().join("state/registry-9999.sqlite"));
+        assert_eq!(default_store(9999, &state), file);
+        assert_eq!(default_store(0, &state), StoreConfig::Memory);
+    }
 }

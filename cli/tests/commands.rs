@@ -115,6 +115,7 @@ fn wrong_usage_ends_with_2_and_the_next_step() {
     jackfield.run(&["call", "a.b", "--x"]).failed(2, &["--x=VALUE"]);
     jackfield.run(&["ls", "--registry", "localhost"]).failed(2, &["127.0.0.1:9999"]);
     jackfield.run(&["ls", "--log", "a=b=c"]).failed(2, &["--log"]);
+    jackfield.run(&["registry", "--store", "file"]).failed(2, &["memory: or sqlite:PATH"]);
     jackfield.run(&["registry", "--ttl", "3s"]).failed(2, &["at least twice the heartbeat"]);
 }
 
@@ -322,6 +323,19 @@ fn a_registry_says_where_it_listens_and_ends_on_either_signal() {
         registry.signal(signal);
         assert_eq!(registry.end(), Some(0), "{signal}");
     }
+}
+
+#[test]
+fn a_registry_keeps_its_set_in_a_file_of_its_own_that_another_cannot_have() {
+    let jackfield = Jackfield::new();
+    let store = format!("sqlite:{}", jackfield.folder().join("set.sqlite").display());
+    let args = ["registry", "-p", "0", "--store", &store];
+    let mut registry = Server::start(jackfield.command(&args));
+    jackfield.run(&args).failed(4, &["set.sqlite is in use", "--store sqlite:PATH"]);
+    registry.signal("TERM");
+    assert_eq!(registry.end(), Some(0));
+    fs::write(jackfield.folder().join("set.sqlite"), "no set".repeat(1000)).unwrap();
+    jackfield.run(&args).failed(1, &["set.sqlite is damaged", "mkdir", "mv "]);
 }
 
 #[test]

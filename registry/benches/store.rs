@@ -5,7 +5,6 @@
 //! `cargo bench -p jackfield-registry --bench store`
 
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
-#![expect(missing_docs, reason = "a program")]
 
 #[path = "../tests/kill/peer.rs"]
 mod peer;
@@ -26,7 +25,10 @@ use tokio::task::JoinSet;
 async fn main() {
     let dir = tempfile::tempdir().expect("a folder");
     println!("this disk alone: {:.0} synced appends of 4 KiB/s", synced_appends(dir.path()));
-    println!("{:8} {:>8} {:>16} {:>10} {:>10}", "store", "waiting", "registrations/s", "p50", "p99");
+    println!(
+        "{:8} {:>8} {:>16} {:>10} {:>10}",
+        "store", "waiting", "registrations/s", "p50", "p99"
+    );
     for waiting in [1, 64] {
         for (name, store) in [
             ("memory", StoreConfig::Memory),

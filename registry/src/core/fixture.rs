@@ -9,7 +9,8 @@ use jackfield_wire::registry::{Health, Instance, ListQuery, MethodSummary, Watch
 use jackfield_wire::{InstanceId, ServiceName};
 
 use super::{
-    Change, Core, Holder, LeaseId, Moment, Plan, Record, Refused, Removal, Rules, Step, Stored, Watcher,
+    Change, Core, Holder, LeaseId, Moment, Plan, Record, Refused, Removal, Rules, Step, Stored,
+    Watcher,
 };
 
 /// A core, its clock, what a store would hold, and one connection for each host.
@@ -85,8 +86,7 @@ impl Bench {
         instances: Vec<Instance>,
     ) -> Result<(), Refused> {
         let holder = self.holder(host);
-        let plan =
-            self.core.plan_register(self.now, &holder, instances, &Plan::default())?;
+        let plan = self.core.plan_register(self.now, &holder, instances, &Plan::default())?;
         self.apply(plan);
         Ok(())
     }
@@ -189,9 +189,8 @@ pub(crate) struct Mirror {
 impl Mirror {
     pub(crate) fn new(mut head: Stored) -> Self {
         let records = std::mem::take(&mut head.records);
-        let by_id = |(changed, record): (u64, Record)| {
-            (record.instance.id.clone(), (changed, record))
-        };
+        let by_id =
+            |(changed, record): (u64, Record)| (record.instance.id.clone(), (changed, record));
         let removals = std::mem::take(&mut head.removals);
         Self { records: records.into_iter().map(by_id).collect(), removals, head }
     }

@@ -410,8 +410,10 @@ mod tests {
         bench.register("a", vec![instance("calc", "a")]);
         let peer: jackfield_transport::PeerId = "spiffe://elsewhere/host/a".parse().unwrap();
         let other = Holder { lease: LeaseId(99), peer, ..bench.holder("a") };
-        let refused =
-            bench.core.plan_register(bench.now, &other, vec![instance("calc", "a")], &Plan::default()).unwrap_err();
+        let refused = bench
+            .core
+            .plan_register(bench.now, &other, vec![instance("calc", "a")], &Plan::default())
+            .unwrap_err();
         assert!(matches!(refused, Refused::HeldByAnother { .. }), "{refused}");
         assert_eq!(refused.status(), Status::PermissionDenied);
         let refused =

@@ -37,7 +37,11 @@ pub(crate) struct Mailbox {
 /// One wish for a change.
 #[derive(Debug)]
 pub(super) enum Letter {
-    Ask { holder: Arc<Holder>, ask: Ask, reply: Reply },
+    Ask {
+        holder: Arc<Holder>,
+        ask: Ask,
+        reply: Reply,
+    },
     /// The connection is gone.
     Lost(Arc<Holder>),
 }

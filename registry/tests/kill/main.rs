@@ -133,7 +133,8 @@ impl Known {
             let found = listed.get(id);
             match fate {
                 Fate::Registered(instance) => {
-                    let found = found.unwrap_or_else(|| panic!("{id} was acknowledged and is lost"));
+                    let found =
+                        found.unwrap_or_else(|| panic!("{id} was acknowledged and is lost"));
                     // A host whose connection broke is suspect, if the registry lived to see it.
                     let expected = Instance { health: found.health, ..(**instance).clone() };
                     assert!(*found == expected && found.health != Health::Draining, "{found:?}");

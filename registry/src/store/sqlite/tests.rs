@@ -80,10 +80,8 @@ fn registration(n: usize) -> Change {
     let fat = |n| Instance { metadata: metadata.clone().into(), ..instance(&format!("s{n}"), "a") };
     let holder = bench.holder("a");
     let instances = (0..n).map(fat).collect();
-    let plan = bench
-        .core
-        .plan_register(bench.now, &holder, instances, &Default::default())
-        .unwrap();
+    let plan =
+        bench.core.plan_register(bench.now, &holder, instances, &Default::default()).unwrap();
     bench.core.change(&plan).expect("it is new")
 }
 
