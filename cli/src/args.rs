@@ -57,7 +57,7 @@ pub(crate) struct Common {
     )]
     pub(crate) color: ColorChoice,
 
-    /// Private folder of this user: certificates, compile cache
+    /// Private folder of this user: certificates, compile cache, the registry's files
     /// [default: $XDG_STATE_HOME/jackfield or ~/.local/state/jackfield]
     #[arg(long, global = true, value_name = "DIR", env = "JACKFIELD_STATE", hide_env_values = true, value_hint = ValueHint::DirPath)]
     pub(crate) state: Option<PathBuf>,
