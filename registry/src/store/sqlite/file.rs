@@ -97,6 +97,8 @@ fn prepare(connection: &mut Connection, version: i64) -> Result<(), Unread> {
         return Err(Unread::Damaged(format!("its journal mode stays {mode}")));
     }
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // On macOS a plain fsync may stay in the drive; elsewhere this does nothing.
+    connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "journal_size_limit", WAL_KEPT)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     let verdict: String =
