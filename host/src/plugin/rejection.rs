@@ -35,6 +35,9 @@ pub enum Rejection {
     #[error("not a valid component: {0}; if it was cut while it was copied, copy it again")]
     Invalid(String),
     /// It needs what the engine has turned off.
+    #[error("uses a proposal that this host leaves off; build the plugin without it: {0}")]
+    Feature(String),
+    /// Its exports or imports are asynchronous.
     #[error("uses component-model async, which this version does not host yet ({0})")]
     Async(String),
     /// Imports that nothing satisfies.
@@ -101,11 +104,16 @@ impl Rejection {
     pub(super) fn of_compile_error(error: &str) -> Self {
         if error.contains("async") {
             Self::Async(error.to_owned())
+        } else if NOT_ENABLED.iter().any(|words| error.contains(words)) {
+            Self::Feature(error.to_owned())
         } else {
             Self::Invalid(error.to_owned())
         }
     }
 }
+
+/// What wasmtime says of a valid use of a feature that is turned off.
+const NOT_ENABLED: [&str; 4] = ["not enabled", "must be enabled", "requires the", "without the"];
 
 fn join(missing: &[MissingImport]) -> String {
     missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
@@ -120,5 +128,36 @@ fn nothing_to_call(refused: &[RefusedFunction]) -> String {
             first.name,
             first.reason
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{engine, limits::HostLimits};
+    use wasmtime::component::Component;
+
+    #[test]
+    fn a_feature_that_is_off_is_told_apart_from_a_broken_file() {
+        let engine = engine::checking(&HostLimits::default()).expect("the settings hold");
+        let rejection = |wat: &str| {
+            let bytes = wat::parse_str(wat).expect("it is valid text");
+            let error = Component::new(&engine, bytes).err().expect("it is refused");
+            Rejection::of_compile_error(&format!("{error:#}"))
+        };
+        for wat in [
+            "(component (core module (memory i64 1)))",
+            "(component (core module (memory 1 1 shared)))",
+            "(component (core module (type (struct (field i32)))))",
+            "(component (core module (tag)))",
+            "(component (core module (func (param i64 i64) (result i64 i64)
+                local.get 0 local.get 1 i64.mul_wide_s)))",
+            "(component (core module (memory 1 (pagesize 1))))",
+        ] {
+            let rejection = rejection(wat);
+            assert!(matches!(rejection, Rejection::Feature(_)), "{wat}: {rejection}");
+        }
+        let broken = rejection("(component (core module (func i32.add)))");
+        assert!(matches!(broken, Rejection::Invalid(_)), "{broken}");
     }
 }
