@@ -142,7 +142,7 @@ mod tests {
         let engine = engine::checking(&HostLimits::default()).expect("the settings hold");
         let rejection = |wat: &str| {
             let bytes = wat::parse_str(wat).expect("it is valid text");
-            let error = Component::new(&engine, bytes).err().expect("it is refused");
+            let Err(error) = Component::new(&engine, bytes) else { panic!("{wat} is taken") };
             Rejection::of_compile_error(&format!("{error:#}"))
         };
         for wat in [
