@@ -40,8 +40,7 @@ pub(crate) fn with_client<T>(
         let mut signals = Signals::listen()?;
         let client = connect(common, via).await?;
         let outcome = signals.unless(work(&client)).await;
-        // The process ends in any case; who does not hear it finds out by itself.
-        let _ = tokio::time::timeout(GOODBYE, client.close()).await;
+        client.close().await;
         outcome
     });
     runtime.shutdown_background();
@@ -147,6 +146,3 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A look at how the registries fare, until there is something to know.
 const GLANCE: Duration = Duration::from_millis(20);
-
-/// For telling peers that the connection ends.
-const GOODBYE: Duration = Duration::from_millis(500);
