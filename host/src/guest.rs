@@ -5,6 +5,7 @@
 
 mod meter;
 mod output;
+mod stores;
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, UpdateDeadline};
@@ -12,20 +13,29 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 pub(crate) use meter::LimitReached;
 pub(crate) use output::{LogBudget, Output, Source};
+pub(crate) use stores::Stores;
 
 use crate::limits::HostLimits;
 use meter::Meter;
+use stores::OpenStore;
 
 /// The data of a call's store.
 pub(crate) struct Guest {
     wasi: WasiCtx,
     table: ResourceTable,
     meter: Meter,
+    _open: OpenStore,
 }
 
 impl Guest {
-    /// A store for one call, its limits set and its guest bound to yield at every epoch.
-    pub(crate) fn store(engine: &Engine, limits: &HostLimits, output: &Output) -> Store<Self> {
+    /// A store for one call, its limits set and its guest bound to yield at every epoch; one of
+    /// `stores` until it is dropped.
+    pub(crate) fn store(
+        engine: &Engine,
+        limits: &HostLimits,
+        output: &Output,
+        stores: &Stores,
+    ) -> Store<Self> {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         let wasi = WasiCtx::builder()
@@ -33,7 +43,10 @@ impl Guest {
             .stderr(output.stderr())
             .max_random_size(MAX_RANDOM)
             .build();
-        let mut store = Store::new(engine, Self { wasi, table, meter: Meter::new(limits) });
+        let mut store = Store::new(
+            engine,
+            Self { wasi, table, meter: Meter::new(limits), _open: stores.open() },
+        );
         store.limiter(|guest| &mut guest.meter);
         store.set_hostcall_fuel(limits.hostcall_bytes);
         store.set_max_component_handles(limits.handles);

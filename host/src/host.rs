@@ -23,6 +23,7 @@ use crate::config::HostConfig;
 use crate::dispatch::Dispatch;
 use crate::engine::{self, EngineError, Ticker};
 use crate::event::HostEvent;
+use crate::guest::Stores;
 use crate::plugin::Loader;
 use crate::registration::{HostPlace, Registration};
 use crate::reload::Reload;
@@ -32,6 +33,7 @@ pub struct Host {
     server: Server,
     dispatch: Arc<Dispatch>,
     catalog: Arc<Catalog>,
+    stores: Stores,
     events: broadcast::Sender<HostEvent>,
     settled: watch::Receiver<bool>,
     registration: Part,
@@ -116,6 +118,7 @@ impl Host {
         let engine = engine::serving(&limits, config.state.path())?;
         let internal = |what: &dyn std::fmt::Display| SpawnError::Internal(what.to_string());
         let loader = Loader::new(&engine, Arc::clone(&limits)).map_err(|e| internal(&e))?;
+        let stores = loader.stores().clone();
         let ticker = Ticker::spawn(engine).map_err(|e| internal(&e))?;
         let catalog = Arc::new(Catalog::new());
         let dispatch = Arc::new(Dispatch::new(Arc::clone(&catalog), Arc::clone(&limits), ticker));
@@ -133,7 +136,7 @@ impl Host {
             settled: settle,
         };
         let reload = Part::spawn(|stop| reload.run(stop));
-        Ok(Self { server, dispatch, catalog, events, settled, registration, reload })
+        Ok(Self { server, dispatch, catalog, stores, events, settled, registration, reload })
     }
 
     /// Where it listens.
@@ -160,6 +163,12 @@ impl Host {
     /// How busy it is.
     pub fn load(&self) -> Load {
         self.dispatch.load()
+    }
+
+    /// Instances of guests that there are now. When no call runs it is what is kept warm: anything
+    /// above that would be a leak.
+    pub fn stores(&self) -> usize {
+        self.stores.count()
     }
 
     /// Versions that were replaced or removed and still have calls running.

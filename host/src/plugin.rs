@@ -21,7 +21,7 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 pub use imports::MissingImport;
 pub use rejection::Rejection;
 
-use crate::guest::{Guest, LogBudget};
+use crate::guest::{Guest, LogBudget, Stores};
 use crate::limits::HostLimits;
 use crate::value::{MethodPlan, TypeNames};
 use docs::Documentation;
@@ -32,6 +32,7 @@ use introspect::Exported;
 pub(crate) struct Loader {
     linker: Arc<Linker<Guest>>,
     limits: Arc<HostLimits>,
+    stores: Stores,
 }
 
 impl Loader {
@@ -39,7 +40,12 @@ impl Loader {
     pub(crate) fn new(engine: &Engine, limits: Arc<HostLimits>) -> wasmtime::Result<Self> {
         let mut linker = Linker::new(engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        Ok(Self { linker: Arc::new(linker), limits })
+        Ok(Self { linker: Arc::new(linker), limits, stores: Stores::default() })
+    }
+
+    /// The stores of all that it makes.
+    pub(crate) fn stores(&self) -> &Stores {
+        &self.stores
     }
 
     /// Compiles and links `bytes`. Takes from milliseconds to half a minute of a thread.
@@ -65,6 +71,7 @@ impl Loader {
             refused: Vec::new(),
             pre,
             log: Arc::new(LogBudget::new(self.limits.log_rate)),
+            stores: self.stores.clone(),
             service,
         };
         let names = TypeNames::of(&component, self.linker.engine());
@@ -108,6 +115,7 @@ pub(crate) struct Plugin {
     refused: Vec<RefusedFunction>,
     pre: InstancePre<Guest>,
     log: Arc<LogBudget>,
+    stores: Stores,
 }
 
 /// One method of a plugin.
@@ -151,6 +159,11 @@ impl Plugin {
 
     pub(crate) fn log(&self) -> &Arc<LogBudget> {
         &self.log
+    }
+
+    /// Where its stores are counted.
+    pub(crate) fn stores(&self) -> &Stores {
+        &self.stores
     }
 
     pub(crate) fn methods(&self) -> &[Method] {

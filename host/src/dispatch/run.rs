@@ -54,7 +54,7 @@ async fn instance(
     started: &AtomicBool,
 ) -> Result<Answer, CallError> {
     let pre = call.plugin.pre();
-    let mut store = Guest::store(pre.engine(), limits, output);
+    let mut store = Guest::store(pre.engine(), limits, output, call.plugin.stores());
     let instance = pre.instantiate_async(&mut store).await.map_err(CallError::Guest)?;
     let function = instance.get_func(&mut store, call.method.index()).ok_or_else(|| {
         CallError::Guest(wasmtime::Error::msg("the instance lacks what its component exports"))

@@ -144,6 +144,7 @@ async fn a_caller_that_gives_up_takes_its_guest_along() {
         eventually("the guest runs", async || rig.host.load().in_flight == 1).await;
         drop(exchange);
         eventually("the guest is gone", async || rig.host.load().in_flight == 0).await;
+        eventually("and its store with it", async || rig.host.stores() == 0).await;
     }
 }
 
