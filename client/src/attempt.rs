@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use jackfield_transport::{CloseReason, Exchange, ExchangeError, OpenError, StreamCode};
+use jackfield_transport::{
+    CloseReason, Connection, Exchange, ExchangeError, OpenError, StreamCode,
+};
 use jackfield_wire::status::printable;
 use jackfield_wire::{
     AnswerHead, Executed, FrameError, FrameKind, Generation, Load, Status, from_cbor,
@@ -97,6 +99,8 @@ async fn converse(
 ) -> Result<Answered, Trouble> {
     let connection = pool.connect(to.address, to.host.as_deref()).await?;
     progress.enter(Phase::Open, Executed::No);
+    // Then there was nobody better, and nobody is gained by giving up.
+    let was_silent = connection.is_silent();
     let mut exchange = connection.open().await?;
     progress.enter(Phase::Send, Executed::No);
     // A timeout looks at its future before it looks at the clock.
@@ -107,12 +111,25 @@ async fn converse(
         return Err(Trouble::unsent(&error));
     }
     progress.enter(Phase::Wait, if sent.is_ok() { Executed::Unknown } else { Executed::No });
-    let answer = receive(&mut exchange, to, progress).await;
+    let answer = tokio::select! {
+        biased;
+        answer = receive(&mut exchange, to, progress) => answer,
+        () = falls_silent(&connection, spec), if !was_silent => Err(Trouble::silent()),
+    };
     match (answer, sent) {
         (Err(trouble), Err(error)) if trouble.kind == FailureKind::Transport => {
             Err(Trouble::unsent(&error))
         }
         (answer, _) => answer,
+    }
+}
+
+/// Resolves when a call that may be repeated need not wait for this host any longer.
+async fn falls_silent(connection: &Connection, spec: &Spec) {
+    if spec.idempotent {
+        connection.silence().await;
+    } else {
+        std::future::pending().await
     }
 }
 
@@ -192,6 +209,11 @@ impl Trouble {
     fn unsent(error: &ExchangeError) -> Self {
         let trouble = Self::from_exchange(error);
         Self { outcome: Outcome { executed: Executed::No, ..trouble.outcome }, ..trouble }
+    }
+
+    fn silent() -> Self {
+        let message = "the host went silent: it acknowledges nothing any more".into();
+        Self::transport(Status::Unavailable, Executed::Unknown, Cure::Time, message)
     }
 
     fn no_answer(what: &str) -> Self {

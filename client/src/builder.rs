@@ -18,7 +18,7 @@ use crate::discovery::{Settings, Shared, Watcher};
 use crate::disk::LastGood;
 use crate::picker::Balance;
 use crate::place::{Place, PlaceError, ResolveError};
-use crate::pool::Pool;
+use crate::pool::{Keeping, Pool};
 use crate::retry::RetryPolicy;
 
 /// Sets up a [`Client`]. Every value has a default that suits a local network.
@@ -32,6 +32,8 @@ pub struct ClientBuilder {
     last_good: Option<PathBuf>,
     deadline: Duration,
     connect_timeout: Duration,
+    idle_connection: Duration,
+    max_connections: usize,
     refresh_interval: Duration,
     max_instances: usize,
     balance: Balance,
@@ -77,6 +79,8 @@ impl Default for ClientBuilder {
             last_good: None,
             deadline: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(2),
+            idle_connection: Duration::from_secs(60),
+            max_connections: 1024,
             refresh_interval: Duration::from_secs(15),
             max_instances: 100_000,
             balance: Balance::default(),
@@ -134,6 +138,21 @@ impl ClientBuilder {
         self
     }
 
+    /// How long a connection is kept that no call uses. Default 60 s: a new one costs a call two
+    /// round trips, an idle one costs either side a packet every two seconds and the host one of
+    /// its places.
+    pub fn idle_connection(mut self, idle: Duration) -> Self {
+        self.idle_connection = idle;
+        self
+    }
+
+    /// The most hosts that are connected to at once, at least 1. Default 1,024; for the next one
+    /// the connection that was used least recently is let go, once its calls have ended.
+    pub fn max_connections(mut self, max: usize) -> Self {
+        self.max_connections = max;
+        self
+    }
+
     /// After how much silence of the watch everything is listed. Default 15 s, five times a
     /// registry's usual sign of life; shorter costs the registry a full list each time, at most a
     /// hundred in a second.
@@ -184,8 +203,8 @@ impl ClientBuilder {
         let stop = CancellationToken::new();
         let mut rng = fastrand::Rng::with_seed(self.seed.unwrap_or_else(|| fastrand::u64(..)));
         let dialer = Dialer::new(&identity, Protocol::Call, self.limits.clone())?;
-        let pool = Pool::new(dialer, self.connect_timeout, rng.u64(..), stop.child_token());
-        let (pool, tasks) = (Arc::new(pool), TaskTracker::new());
+        let pool = Pool::new(dialer, self.keeping(), rng.u64(..), stop.child_token());
+        let tasks = TaskTracker::new();
         let source = match self.direct {
             Some(_) if !self.registries.is_empty() => return Err(BuildError::Both),
             Some(ref place) => Source::Direct(Direct::new(place.parse()?).await?),
@@ -209,6 +228,11 @@ impl ClientBuilder {
             stop,
         };
         Ok(Client { inner: Arc::new(inner) })
+    }
+
+    fn keeping(&self) -> Keeping {
+        let Self { connect_timeout, idle_connection: idle, max_connections: most, .. } = *self;
+        Keeping { connect_timeout, idle, most: most.max(1) }
     }
 
     async fn own_identity(&self) -> Result<Identity, BuildError> {

@@ -1,12 +1,13 @@
 //! Connections to hosts: one per address, dialled once however many calls wait for it.
 //!
 //! A connection leaves the pool when it is found broken, when it leads to another host than was
-//! expected, or when its address leaves the snapshot; calls that use it keep it until they end.
+//! expected, when its address leaves the snapshot, when nobody used it for a while, or when there
+//! are too many; calls that use it keep it until they end.
 //! Dials are tasks of the pool, so a caller that gives up does not stop the dial of the others.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use jackfield_transport::{CloseCode, Connection, DialError, Dialer, Role};
@@ -24,7 +25,7 @@ use crate::retry::Cure;
 /// The connections of one client.
 pub(crate) struct Pool {
     dialer: Dialer,
-    connect_timeout: Duration,
+    keeping: Keeping,
     chance: Chance,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -32,9 +33,20 @@ pub(crate) struct Pool {
     slots: Mutex<HashMap<SocketAddr, Slot>>,
 }
 
+/// How long things are waited for and kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keeping {
+    /// For one connection to be made.
+    pub(crate) connect_timeout: Duration,
+    /// For a connection that nobody uses to be closed.
+    pub(crate) idle: Duration,
+    /// Addresses that are held at once.
+    pub(crate) most: usize,
+}
+
 enum Slot {
-    Dialing { outcome: watch::Receiver<Option<Dialed>>, failures: u32 },
-    Ready { connection: Connection, made: Instant },
+    Dialing { outcome: watch::Receiver<Option<Dialed>>, failures: u32, since: Instant },
+    Ready { connection: Connection, made: Instant, used: Instant },
     Down { until: Instant, failures: u32 },
 }
 
@@ -57,13 +69,16 @@ pub(crate) struct ConnectFailure {
 impl Pool {
     pub(crate) fn new(
         dialer: Dialer,
-        connect_timeout: Duration,
+        keeping: Keeping,
         seed: u64,
         stop: CancellationToken,
-    ) -> Self {
+    ) -> Arc<Self> {
         let chance = Chance::seeded(seed);
         let (tasks, slots) = (TaskTracker::new(), Mutex::default());
-        Self { dialer, connect_timeout, chance, tasks, stop, slots }
+        let pool = Arc::new(Self { dialer, keeping, chance, tasks, stop, slots });
+        let sweeping = pool.stop.clone().run_until_cancelled_owned(sweep(Arc::downgrade(&pool)));
+        pool.tasks.spawn(sweeping);
+        pool
     }
 
     /// A connection to `address`, whose certificate names `host` if one is given.
@@ -115,8 +130,11 @@ impl Pool {
     /// The connection to `address`. An old one to another host than `host` is let go.
     fn kept(&self, address: SocketAddr, host: Option<&str>) -> Option<Connection> {
         let mut slots = self.lock();
-        let (kept, made) = match slots.get(&address) {
-            Some(Slot::Ready { connection, made }) => (connection.clone(), *made),
+        let (kept, made) = match slots.get_mut(&address) {
+            Some(Slot::Ready { connection, made, used }) => {
+                *used = Instant::now();
+                (connection.clone(), *made)
+            }
             _ => return None,
         };
         let is_outdated = host.is_some_and(|host| !leads_to(&kept, host)) && made.elapsed() >= NEW;
@@ -145,7 +163,9 @@ impl Pool {
             Some(Slot::Ready { .. }) | None => 0,
         };
         let (tell, outcome) = watch::channel(None);
-        slots.insert(address, Slot::Dialing { outcome: outcome.clone(), failures });
+        make_room(&mut slots, self.keeping.most);
+        let since = Instant::now();
+        slots.insert(address, Slot::Dialing { outcome: outcome.clone(), failures, since });
         drop(slots);
         let (pool, stop) = (self.clone(), self.stop.clone());
         self.tasks.spawn(async move {
@@ -159,12 +179,12 @@ impl Pool {
 
     async fn dial(&self, address: SocketAddr, failures: u32) -> Dialed {
         let dial = self.dialer.dial(address, Role::Host);
-        let dialed = match timeout(self.connect_timeout, dial).await {
+        let dialed = match timeout(self.keeping.connect_timeout, dial).await {
             Ok(dialed) => dialed.map_err(|error| ConnectFailure::dial(&error)),
-            Err(_) => Err(ConnectFailure::slow(self.connect_timeout)),
+            Err(_) => Err(ConnectFailure::slow(self.keeping.connect_timeout)),
         };
         let slot = match &dialed {
-            Ok(connection) => Slot::Ready { connection: connection.clone(), made: Instant::now() },
+            Ok(connection) => Slot::ready(connection.clone()),
             Err(_) => self.down_after(failures + 1),
         };
         let mut slots = self.lock();
@@ -182,8 +202,57 @@ impl Pool {
         Slot::Down { until, failures }
     }
 
+    /// Closes what nobody used for a while, and forgets who was down long ago.
+    fn drop_idle(&self) {
+        let (now, idle) = (Instant::now(), self.keeping.idle);
+        self.lock().retain(|_, slot| match slot {
+            Slot::Ready { connection, used, .. } => {
+                !connection.is_closed() && now.duration_since(*used) < idle
+            }
+            // Kept beyond its time, so that the next failure waits longer than this one.
+            Slot::Down { until, .. } => now < *until + AVOID.most,
+            Slot::Dialing { .. } => true,
+        });
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<SocketAddr, Slot>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
+    fn ready(connection: Connection) -> Self {
+        let now = Instant::now();
+        Self::Ready { connection, made: now, used: now }
+    }
+}
+
+/// Looks after the idle connections for as long as there is a pool.
+async fn sweep(pool: Weak<Pool>) {
+    let mut tick = Duration::ZERO;
+    while let Some(pool) = pool.upgrade() {
+        if !tick.is_zero() {
+            pool.drop_idle();
+        }
+        tick = (pool.keeping.idle / 4).clamp(SHORTEST_SWEEP, LONGEST_SWEEP);
+        drop(pool);
+        tokio::time::sleep(tick).await;
+    }
+}
+
+/// Lets go of the connection that was used least recently, if there are `most` slots.
+fn make_room(slots: &mut HashMap<SocketAddr, Slot>, most: usize) {
+    if slots.len() < most {
+        return;
+    }
+    let worth = |slot: &Slot| match slot {
+        Slot::Down { until, .. } => Some((false, *until)),
+        Slot::Ready { used, .. } => Some((true, *used)),
+        Slot::Dialing { .. } => None,
+    };
+    let least = slots.iter().filter_map(|(address, slot)| Some((worth(slot)?, *address))).min();
+    if let Some((_, address)) = least {
+        slots.remove(&address);
     }
 }
 
@@ -192,12 +261,16 @@ fn leads_to(connection: &Connection, host: &str) -> bool {
 }
 
 impl Reach<'_> {
-    /// Whether `address` could not be reached a moment ago, and nobody has reached it since.
+    /// Whether others are the better bet: `address` could not be reached a moment ago and nobody
+    /// has reached it since, its connection takes long to make, or it does not answer any more.
     pub(crate) fn is_down(&self, address: SocketAddr) -> bool {
         match self.slots.get(&address) {
             Some(Slot::Down { until, .. }) => *until > self.now,
-            Some(Slot::Dialing { failures, .. }) => *failures > 0,
-            Some(Slot::Ready { .. }) | None => false,
+            Some(Slot::Dialing { failures, since, .. }) => {
+                *failures > 0 || self.now.duration_since(*since) > SLOW_DIAL
+            }
+            Some(Slot::Ready { connection, .. }) => connection.is_silent(),
+            None => false,
         }
     }
 }
@@ -242,3 +315,10 @@ const AVOID: Backoff = Backoff { first: Duration::from_millis(500), most: Durati
 /// How long a connection says who is at its address now. Longer would turn calls away from a host
 /// that has just taken over an address, shorter would dial for each call of one that never will.
 const NEW: Duration = Duration::from_secs(1);
+
+/// A handshake takes two round trips; one that takes so long has lost packets, or nobody is there.
+const SLOW_DIAL: Duration = Duration::from_millis(300);
+
+/// Between looks at idle connections: often enough to keep the promise, not so often as to cost.
+const SHORTEST_SWEEP: Duration = Duration::from_millis(10);
+const LONGEST_SWEEP: Duration = Duration::from_secs(15);

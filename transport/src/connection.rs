@@ -42,6 +42,25 @@ impl Connection {
         self.quic.close_reason().is_some()
     }
 
+    /// Whether the peer has not acknowledged anything for half a second although it should have:
+    /// it is stopped, overloaded or cut off. It may come back; the connection stays open until the
+    /// idle timeout.
+    pub fn is_silent(&self) -> bool {
+        self.link.is_silent()
+    }
+
+    /// Waits until the peer is silent, as [`is_silent`](Self::is_silent) says.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn silence(&self) {
+        let mut silence = self.link.silence();
+        if silence.wait_for(|silent| *silent).await.is_err() {
+            // The connection is gone; whoever uses it learns of that otherwise.
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Waits for its end.
     pub async fn closed(&self) -> CloseReason {
         self.link.reason(&self.quic.closed().await)

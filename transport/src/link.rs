@@ -13,7 +13,7 @@ use std::{
 
 use jackfield_wire::FrameLimits;
 use quinn::{ConnectionError, SendStream, Side};
-use tokio::task::AbortHandle;
+use tokio::{sync::watch, task::AbortHandle};
 
 use crate::{CloseReason, PeerId};
 
@@ -39,6 +39,8 @@ pub(crate) struct Link {
     draining: AtomicBool,
     /// This side closed because nothing listens at the peer's address.
     gone: AtomicBool,
+    /// The peer has not answered anything for a while.
+    silent: watch::Sender<bool>,
     /// Exchanges that the peer broke off since the last look.
     broken_off: AtomicU32,
     /// Answers that were finished but perhaps not acknowledged; see [`Link::keep`].
@@ -55,6 +57,7 @@ impl Link {
             watch: OnceLock::new(),
             draining: AtomicBool::new(false),
             gone: AtomicBool::new(false),
+            silent: watch::Sender::new(false),
             broken_off: AtomicU32::new(0),
             unacknowledged: Mutex::default(),
         }
@@ -72,6 +75,19 @@ impl Link {
     /// The peer was found gone; the caller closes the connection.
     pub(crate) fn mark_gone(&self) {
         self.gone.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the peer owes a sign of life; told by the task that watches.
+    pub(crate) fn mark_silent(&self, silent: bool) {
+        self.silent.send_if_modified(|was| std::mem::replace(was, silent) != silent);
+    }
+
+    pub(crate) fn silence(&self) -> watch::Receiver<bool> {
+        self.silent.subscribe()
+    }
+
+    pub(crate) fn is_silent(&self) -> bool {
+        *self.silent.borrow()
     }
 
     /// How the connection ended.

@@ -1,4 +1,4 @@
-//! Finding out quickly that nobody listens at an address.
+//! Finding out quickly that nobody listens at an address, or that a peer does not answer.
 //!
 //! QUIC learns of a dead peer only by its silence. The kernel knows more: a datagram to a closed
 //! port is answered by ICMP, on loopback and by most machines at once, but it tells only a socket
@@ -6,6 +6,11 @@
 //! is opened for a moment. Clients ask so of every server, servers only of clients on the same
 //! machine, because a client's address may be translated on the way. No answer means nothing; a
 //! forged one must guess the probe's port, and is believed only while the peer is silent.
+//!
+//! A peer that is stopped or cut off gives no such sign. It is called silent when it owes an
+//! acknowledgement for [`SILENCE`]: long before the idle timeout, which must outlast a loaded
+//! machine's pauses because it ends the connection. Silence ends nothing; it only sends the next
+//! calls elsewhere while there is an elsewhere.
 
 use std::{
     io,
@@ -17,7 +22,7 @@ use std::{
 use quinn::ConnectionStats;
 use tokio::{
     net::UdpSocket,
-    time::{MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
 use crate::{CloseCode, link::Link};
@@ -56,6 +61,7 @@ pub(crate) async fn watch(
     let mut tick = interval(every);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last = Traffic::of(&connection.stats());
+    let mut owed = Owed::new(last);
     loop {
         tokio::select! {
             _ = connection.closed() => return,
@@ -65,6 +71,9 @@ pub(crate) async fn watch(
             return connection.close(CloseCode::CertificateExpired.varint(), &[]);
         }
         let now = Traffic::of(&connection.stats());
+        if let Some(link) = link.upgrade() {
+            link.mark_silent(owed.look(now, Instant::now()) >= SILENCE);
+        }
         if now.unanswered_since(last) && is_dead(&connection, now).await {
             tracing::debug!(address = %connection.remote_address(), "peer is gone");
             if let Some(link) = link.upgrade() {
@@ -99,11 +108,65 @@ impl Traffic {
     }
 }
 
+/// For how long a peer has owed an acknowledgement. Pure.
+struct Owed {
+    /// When something last arrived, as far as was looked.
+    answered: Traffic,
+    since: Option<Instant>,
+}
+
+impl Owed {
+    fn new(now: Traffic) -> Self {
+        Self { answered: now, since: None }
+    }
+
+    /// Zero when nothing is owed.
+    fn look(&mut self, traffic: Traffic, now: Instant) -> Duration {
+        if traffic.received != self.answered.received {
+            *self = Self::new(traffic);
+        } else if traffic.sent > self.answered.sent {
+            let since = *self.since.get_or_insert(now);
+            if traffic.sent - self.answered.sent >= REPEATED {
+                return now - since;
+            }
+        }
+        Duration::ZERO
+    }
+}
+
 /// One byte without QUIC's fixed bit: every QUIC stack drops it unread.
 const NOT_QUIC: [u8; 1] = [0];
 /// How long a machine has to say that a port is closed.
 const ANSWER: Duration = Duration::from_millis(100);
+/// Twenty times what a peer may take to acknowledge, and beyond the pauses of a busy machine that
+/// are worth waiting for.
+const SILENCE: Duration = Duration::from_millis(500);
+/// Datagrams without an answer that are more than acknowledgements of what came before, which
+/// nobody answers: QUIC repeats what is owed after about 30, 90, 210 and 450 ms.
+const REPEATED: u64 = 4;
 /// A client waits for the answer to a call: it is worth a look ten times a second.
 pub(crate) const CLIENT_TICK: Duration = Duration::from_millis(100);
 /// A server has many connections, and loses only the wait for a keep-alive.
 pub(crate) const SERVER_TICK: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_is_sent_again_and_again_without_an_answer_is_silence() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let traffic = |sent, received| Traffic { sent, received };
+        let mut owed = Owed::new(traffic(5, 5));
+        assert_eq!(owed.look(traffic(5, 5), at(9_000)), Duration::ZERO);
+        // The last acknowledgement of an idle connection.
+        assert_eq!(owed.look(traffic(6, 5), at(9_100)), Duration::ZERO);
+        assert_eq!(owed.look(traffic(6, 5), at(20_000)), Duration::ZERO);
+        assert_eq!(owed.look(traffic(7, 6), at(20_100)), Duration::ZERO);
+        assert_eq!(owed.look(traffic(9, 6), at(20_200)), Duration::ZERO);
+        assert_eq!(owed.look(traffic(12, 6), at(20_600)), Duration::from_millis(400));
+        assert!(owed.look(traffic(12, 6), at(20_800)) >= SILENCE);
+        assert_eq!(owed.look(traffic(13, 7), at(20_900)), Duration::ZERO);
+    }
+}

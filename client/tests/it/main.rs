@@ -9,6 +9,7 @@ mod discovery;
 mod fleet;
 mod harness;
 mod identities;
+mod network;
 mod outage;
 mod registry;
 mod retries;

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use jackfield_relay::{Direction, Relay, Weather};
 use jackfield_transport::{
     Cancelled, CloseReason, Dialer, Exchange, Protocol, Role, Server, TransportLimits,
 };
@@ -102,4 +103,26 @@ async fn a_restarted_server_disowns_the_connections_of_its_former_life() {
     assert_eq!(soon(connection.closed()).await, CloseReason::Restarted);
     assert_eq!(soon(ask(&machine.dial(address).await, b"x")).await, b"x");
     again.kill().await;
+}
+
+#[tokio::test]
+async fn a_peer_that_is_cut_off_is_silent_until_it_is_heard_again() {
+    let machine = Machine::new();
+    let server = machine.serve(With(echo));
+    let relay = Relay::spawn(1, server.local_addr()).await.unwrap();
+    let connection = machine.dial(relay.address()).await;
+    assert_eq!(soon(ask(&connection, b"x")).await, b"x");
+    assert!(!connection.is_silent());
+    relay.set_one(Direction::ToClients, Weather::PARTITION);
+    let mut exchange = connection.open().await.unwrap();
+    exchange.send_last(&[(FrameKind::Value, b"still there?")]).await.unwrap();
+    soon(connection.silence()).await;
+    relay.set(Weather::default());
+    assert_eq!(&soon(exchange.recv()).await.unwrap().unwrap().payload[..], b"still there?");
+    let heard = async {
+        while connection.is_silent() {
+            ask(&connection, b"x").await;
+        }
+    };
+    soon(heard).await;
 }
