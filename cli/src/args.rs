@@ -15,8 +15,8 @@ use clap_complete::ArgValueCompleter;
 use jackfield_registry::StoreConfig;
 use jackfield_wire::Target;
 
+use crate::complete;
 use crate::terminal::ColorChoice;
-use crate::{complete, duration};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -122,6 +122,16 @@ pub(crate) struct DevArgs {
     /// The registry's port; 0 picks a free one
     #[arg(short, long, value_name = "PORT", default_value_t = REGISTRY_PORT)]
     pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) settings: HostSettings,
+}
+
+/// Where the host's settings are.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct HostSettings {
+    /// The host's settings in TOML: its limits, and what plugins get by default and at most
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// `registry`
@@ -138,10 +148,10 @@ pub(crate) struct RegistryArgs {
     #[arg(long, value_name = "STORE", value_parser = store)]
     pub(crate) store: Option<StoreConfig>,
     /// Time without a heartbeat after which a host is gone
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = jackfield_host::parse_duration)]
     pub(crate) ttl: Duration,
     /// Time between the heartbeats that hosts are asked for
-    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = jackfield_host::parse_duration)]
     pub(crate) heartbeat: Duration,
 }
 
@@ -165,6 +175,8 @@ pub(crate) struct HostArgs {
     /// The address that clients shall use, where it is not the one listened on
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) advertise: Option<std::net::SocketAddr>,
+    #[command(flatten)]
+    pub(crate) settings: HostSettings,
 }
 
 /// `call`. `words` and `named` come from [`rest::split`], not from clap.
@@ -192,7 +204,7 @@ pub(crate) struct CallArgs {
     #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     pub(crate) direct: Option<String>,
     /// How long the call may take, with every attempt; finding the service is not counted
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = jackfield_host::parse_duration)]
     pub(crate) deadline: Duration,
     /// How to choose among the hosts
     #[arg(long, value_name = "NAME", default_value = "round-robin")]

@@ -82,6 +82,7 @@ impl Dev<'_> {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let mut config = HostConfig::new(&self.args.folder, listen, identity, state);
         config.registries = vec![registry.to_string()];
+        host::apply(&self.args.settings, &mut config)?;
         Host::spawn(config).await.map_err(|error| host::spawn_problem(&error))
     }
 

@@ -5,10 +5,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use jackfield_host::{Host, HostConfig, SpawnError};
+use jackfield_host::{Host, HostConfig, HostFile, SpawnError};
 use jackfield_transport::{DrainReport, Role};
 
-use crate::args::{Common, HostArgs};
+use crate::args::{Common, HostArgs, HostSettings};
 use crate::exit::Exit;
 use crate::problem::{Outcome, Problem};
 use crate::setup::{self, Setup};
@@ -25,6 +25,7 @@ pub(crate) fn run(args: HostArgs, common: &Common, terminal: Terminal) -> Outcom
     let mut config = HostConfig::new(args.folder, listen, setup.identity, setup.state);
     config.registries = args.registry.registry;
     config.advertise = args.advertise;
+    apply(&args.settings, &mut config)?;
     setup::server_runtime()?.block_on(serve(config, terminal))
 }
 
@@ -57,6 +58,25 @@ fn farewell(report: &DrainReport) -> String {
             format!("stopped: {finished} calls finished, {cut_off} cut off after {GRACE:?}")
         }
     }
+}
+
+/// Takes what the settings file says, if there is one.
+pub(crate) fn apply(settings: &HostSettings, config: &mut HostConfig) -> Outcome {
+    if let Some(path) = &settings.config {
+        let file = read_settings(path)?;
+        (config.limits, config.plugins) = (file.limits, file.plugins);
+    }
+    Ok(())
+}
+
+fn read_settings(path: &Path) -> Outcome<HostFile> {
+    let shown = path.display();
+    let text = fs::read_to_string(path).map_err(|error| {
+        Problem::new(Exit::NotFound, format!("cannot read the settings {shown}: {error}"))
+    })?;
+    let folder = std::path::absolute(path).map_err(|error| Problem::usage(error.to_string()))?;
+    HostFile::parse(&text, folder.parent().unwrap_or(&folder))
+        .map_err(|error| Problem::usage(format!("{shown}: {error}")))
 }
 
 /// A folder that a host could serve.

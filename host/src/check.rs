@@ -33,11 +33,15 @@ pub fn check(path: &Path) -> CheckReport {
 
 fn examine(path: &Path) -> Result<ServiceInfo, Rejection> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let service = plugin::service_name(reload::stem(&name))?;
+    let manifest = reload::manifest(path)?;
+    let service = match &manifest.service {
+        Some(service) => service.clone(),
+        None => plugin::service_name(reload::stem(&name))?,
+    };
     let limits = Arc::new(HostLimits::default());
     let bytes = reload::read_once(path, limits.plugin_file)?;
     let internal = |error: &dyn std::fmt::Display| Rejection::Internal(error.to_string());
     let engine = engine::checking(&limits).map_err(|error| internal(&error))?;
-    let loader = Loader::new(&engine, limits).map_err(|error| internal(&error))?;
-    Ok(loader.load(service, &bytes)?.info(None))
+    let loader = Loader::new(&engine, limits, Arc::default()).map_err(|error| internal(&error))?;
+    Ok(loader.load(service, &bytes, &manifest)?.info(None))
 }

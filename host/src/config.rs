@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use jackfield_transport::{Identity, StateDir, TransportLimits};
 
 use crate::limits::HostLimits;
+use crate::manifest::PluginDefaults;
 
 /// The settings of a host. Its name, as registries know it, is its identity's.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct HostConfig {
     pub advertise: Option<SocketAddr>,
     /// What plugins and calls may use.
     pub limits: HostLimits,
+    /// What plugins get whose manifests say nothing of it.
+    pub plugins: PluginDefaults,
     /// Bounds of its connections.
     pub transport: TransportLimits,
 }
@@ -47,6 +50,7 @@ impl HostConfig {
             registries: Vec::new(),
             advertise: None,
             limits: HostLimits::default(),
+            plugins: PluginDefaults::default(),
             transport: TransportLimits::default(),
         }
     }

@@ -149,12 +149,11 @@ impl Dispatch {
             return failure.into();
         }
         if head.service == BUILTIN_SERVICE {
-            let end =
-                builtin::answer(&self.catalog.now(), head.method, request, self.limits.result);
+            let longest = self.limits.plugin.result;
+            let end = builtin::answer(&self.catalog.now(), head.method, request, longest);
             return Reply { end: end.unwrap_or_else(End::Failure), generation: None };
         }
         let asked = head.deadline_ms.map(|ms| Duration::from_millis(ms.into()));
-        let budget = self.limits.deadline_for(asked);
         let snapshot = self.catalog.now();
         let found = lookup::plugin(&snapshot, head.service)
             .and_then(|plugin| Ok((plugin, lookup::method(plugin, head.method)?)));
@@ -162,6 +161,11 @@ impl Dispatch {
             Ok(found) => found,
             Err(failure) => return failure.into(),
         };
+        let limits = plugin.limits();
+        if let Err(failure) = request.check_length(limits.arguments) {
+            return failure.into();
+        }
+        let budget = limits.deadline_for(asked);
         let call = Call { plugin, method, budget, deadline: began + budget };
         let trace = head.trace.and_then(|text| text.parse::<TraceContext>().ok());
         let span = call.span(trace);

@@ -60,7 +60,8 @@ pub(crate) fn checking(limits: &HostLimits) -> Result<Engine, EngineError> {
 }
 
 fn engine(limits: &HostLimits, cache: Option<Cache>) -> Result<Engine, EngineError> {
-    let small = u64::try_from(limits.memory).unwrap_or(FULL_RESERVATION);
+    let most = limits.plugin_maximum();
+    let small = u64::try_from(most.memory).unwrap_or(FULL_RESERVATION);
     let mut last = None;
     for reservation in [FULL_RESERVATION, small.next_multiple_of(WASM_PAGE)] {
         let mut config = features();
@@ -108,6 +109,7 @@ fn features() -> Config {
 
 fn pool(limits: &HostLimits) -> PoolingAllocationConfig {
     let calls = limits.concurrency;
+    let most = limits.plugin_maximum();
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(calls)
         .total_core_instances(calls.saturating_mul(limits.core_instances))
@@ -120,8 +122,8 @@ fn pool(limits: &HostLimits) -> PoolingAllocationConfig {
         .max_tables_per_component(limits.tables)
         .max_memories_per_module(limits.memories)
         .max_tables_per_module(limits.tables)
-        .max_memory_size(limits.memory)
-        .table_elements(limits.table_elements)
+        .max_memory_size(most.memory)
+        .table_elements(most.table_elements)
         .linear_memory_keep_resident(KEEP_RESIDENT)
         .table_keep_resident(KEEP_RESIDENT)
         .pagemap_scan(Enabled::Auto);

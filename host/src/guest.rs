@@ -8,7 +8,7 @@ mod output;
 mod stores;
 
 use wasmtime::component::ResourceTable;
-use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 pub(crate) use meter::LimitReached;
@@ -16,6 +16,7 @@ pub(crate) use output::{LogBudget, Output, Source};
 pub(crate) use stores::Stores;
 
 use crate::limits::HostLimits;
+use crate::plugin::Plugin;
 use meter::Meter;
 use stores::OpenStore;
 
@@ -29,13 +30,9 @@ pub(crate) struct Guest {
 
 impl Guest {
     /// A store for one call, its limits set and its guest bound to yield at every epoch; one of
-    /// `stores` until it is dropped.
-    pub(crate) fn store(
-        engine: &Engine,
-        limits: &HostLimits,
-        output: &Output,
-        stores: &Stores,
-    ) -> Store<Self> {
+    /// the plugin's stores until it is dropped.
+    pub(crate) fn store(plugin: &Plugin, host: &HostLimits, output: &Output) -> Store<Self> {
+        let limits = plugin.limits();
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         let wasi = WasiCtx::builder()
@@ -44,8 +41,8 @@ impl Guest {
             .max_random_size(MAX_RANDOM)
             .build();
         let mut store = Store::new(
-            engine,
-            Self { wasi, table, meter: Meter::new(limits), _open: stores.open() },
+            plugin.pre().engine(),
+            Self { wasi, table, meter: Meter::new(limits, host), _open: plugin.stores().open() },
         );
         store.limiter(|guest| &mut guest.meter);
         store.set_hostcall_fuel(limits.hostcall_bytes);

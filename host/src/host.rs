@@ -117,7 +117,9 @@ impl Host {
         let limits = Arc::new(config.limits.clone());
         let engine = engine::serving(&limits, config.state.path())?;
         let internal = |what: &dyn std::fmt::Display| SpawnError::Internal(what.to_string());
-        let loader = Loader::new(&engine, Arc::clone(&limits)).map_err(|e| internal(&e))?;
+        let defaults = Arc::new(config.plugins.clone());
+        let loader =
+            Loader::new(&engine, Arc::clone(&limits), defaults).map_err(|e| internal(&e))?;
         let stores = loader.stores().clone();
         let ticker = Ticker::spawn(engine).map_err(|e| internal(&e))?;
         let catalog = Arc::new(Catalog::new());

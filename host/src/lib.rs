@@ -7,7 +7,7 @@
 //! - [`check`]: what a host would say of one file, without a host.
 //!
 //! Inside: `engine` (wasmtime's settings and the epoch), `guest` (what one call's store holds),
-//! `plugin` (bytes → something callable), `value` (JSON ↔ component values), `catalog` (what
+//! `manifest` (what authors and operators say of plugins), `plugin` (bytes → something callable), `value` (JSON ↔ component values), `catalog` (what
 //! serves now), `reload` (folder → catalog), `dispatch` (stream → call → answer), `registration`
 //! (catalog → registry).
 
@@ -20,6 +20,7 @@ mod event;
 mod guest;
 mod host;
 mod limits;
+mod manifest;
 mod plugin;
 mod registration;
 mod reload;
@@ -31,5 +32,10 @@ pub use config::HostConfig;
 pub use engine::EngineError;
 pub use event::HostEvent;
 pub use host::{Host, SpawnError};
-pub use limits::HostLimits;
+pub use limits::{HostLimits, PluginLimits};
+pub use manifest::{
+    Access, DirGrant, EnvValue, Given, Grants, HostFile, HostName, HttpHost, Instances,
+    LimitOverrides, Manifest, ManifestError, NetworkHost, Place, PluginDefaults, PluginSettings,
+    Problem, parse_duration,
+};
 pub use plugin::{MissingImport, Rejection};

@@ -10,11 +10,12 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct HostLimits {
-    /// Bytes of linear memory that one instance may hold, all its memories together. Default
-    /// 128 MiB. Memory is paid for when a guest touches it, up to this times `concurrency`.
-    pub memory: usize,
-    /// Elements that one table of an instance may hold. Default 100,000 (8 bytes each).
-    pub table_elements: usize,
+    /// What each plugin gets whose manifest asks for nothing else.
+    pub plugin: PluginLimits,
+    /// The most that a manifest may ask for. A limit of `plugin` that is higher counts instead.
+    /// Default eight times the memory, ten times the table elements and handles, four times what
+    /// crosses at once, deadlines of 10 minutes, logs of 1 MiB/s, and else the same.
+    pub maximum: PluginLimits,
     /// Core instances within one component instance. Default 200: a Python plugin has about 50.
     pub core_instances: u32,
     /// Linear memories within one component instance. Default 8.
@@ -23,17 +24,6 @@ pub struct HostLimits {
     pub tables: u32,
     /// Bytes of native stack for one guest's frames. Default 512 KiB: deeper recursion traps.
     pub stack: usize,
-    /// Handles that one instance may hold, the guest's and the host's each. Default 10,000.
-    pub handles: usize,
-    /// Bytes that one crossing between guest and host may make the host allocate. Default 64 MiB;
-    /// a dynamic value takes about 40 bytes, so this bounds results of about 1.6 million values.
-    pub hostcall_bytes: usize,
-    /// Bytes of one result as JSON. Default 16 MiB, the longest that the wire protocol takes.
-    pub result: usize,
-    /// Time for a call whose caller names no deadline. Default 10 s.
-    pub deadline: Duration,
-    /// The longest deadline that a caller gets. Default 60 s.
-    pub deadline_cap: Duration,
     /// Time from the start of a stream until its request is whole. Default 10 s: a caller that
     /// sends a byte a second holds a stream no longer than this.
     pub request_timeout: Duration,
@@ -50,40 +40,127 @@ pub struct HostLimits {
     pub plugin_file: u64,
     /// Plugins of one folder. Default 256, as many as a registry takes from one host.
     pub plugins: usize,
-    /// Bytes per second of a plugin's output that reach the log. Default 64 KiB; the rest is
-    /// counted and dropped.
+}
+
+/// The limits of one plugin.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct PluginLimits {
+    /// Bytes of linear memory that one instance may hold, all its memories together. Default
+    /// 128 MiB. Memory is paid for when a guest touches it, up to this times `concurrency`.
+    pub memory: usize,
+    /// Elements that one table of an instance may hold. Default 100,000 (8 bytes each).
+    pub table_elements: usize,
+    /// Handles that one instance may hold, the guest's and the host's each. Default 10,000.
+    pub handles: usize,
+    /// Bytes that one crossing between guest and host may make the host allocate. Default 64 MiB;
+    /// a dynamic value takes about 40 bytes, so this bounds results of about 1.6 million values.
+    pub hostcall_bytes: usize,
+    /// Bytes of one call's arguments as JSON, those by position and by name together. Default
+    /// 8 MiB, twice the longest frame of each that the wire protocol takes.
+    pub arguments: usize,
+    /// Bytes of one result as JSON. Default 16 MiB, the longest that the wire protocol takes.
+    pub result: usize,
+    /// Time for a call whose caller names no deadline. Default 10 s.
+    pub deadline: Duration,
+    /// The longest deadline that a caller gets. Default 60 s.
+    pub deadline_cap: Duration,
+    /// Calls of the plugin that run at the same time. Default as many as the host runs.
+    pub concurrency: u32,
+    /// Calls of the plugin that wait for their turn. Default as many as wait on the host.
+    pub queue: u32,
+    /// Bytes per second of its output that reach the log. Default 64 KiB; the rest is counted and
+    /// dropped.
     pub log_rate: usize,
 }
 
 impl Default for HostLimits {
     fn default() -> Self {
         Self {
-            memory: 128 << 20,
-            table_elements: 100_000,
+            plugin: PluginLimits::default(),
+            maximum: PluginLimits::most(),
             core_instances: 200,
             memories: 8,
             tables: 32,
             stack: 512 << 10,
-            handles: 10_000,
-            hostcall_bytes: 64 << 20,
-            result: 16 << 20,
-            deadline: Duration::from_secs(10),
-            deadline_cap: Duration::from_secs(60),
             request_timeout: Duration::from_secs(10),
             answer_timeout: Duration::from_secs(60),
             concurrency: 128,
             queue: 1024,
             plugin_file: 64 << 20,
             plugins: 256,
+        }
+    }
+}
+
+impl Default for PluginLimits {
+    fn default() -> Self {
+        Self {
+            memory: 128 << 20,
+            table_elements: 100_000,
+            handles: 10_000,
+            hostcall_bytes: 64 << 20,
+            arguments: 8 << 20,
+            result: 16 << 20,
+            deadline: Duration::from_secs(10),
+            deadline_cap: Duration::from_secs(60),
+            // Cut to the host's.
+            concurrency: u32::MAX,
+            queue: u32::MAX,
             log_rate: 64 << 10,
         }
     }
 }
 
 impl HostLimits {
+    /// What a plugin gets that asks for nothing.
+    pub fn plugin_defaults(&self) -> PluginLimits {
+        self.plugin.clone().within(self)
+    }
+
+    /// The most that a plugin may ask for.
+    pub fn plugin_maximum(&self) -> PluginLimits {
+        let (most, usual) = (&self.maximum, &self.plugin);
+        let all = PluginLimits {
+            memory: most.memory.max(usual.memory),
+            table_elements: most.table_elements.max(usual.table_elements),
+            handles: most.handles.max(usual.handles),
+            hostcall_bytes: most.hostcall_bytes.max(usual.hostcall_bytes),
+            arguments: most.arguments.max(usual.arguments),
+            result: most.result.max(usual.result),
+            deadline: most.deadline.max(usual.deadline),
+            deadline_cap: most.deadline_cap.max(usual.deadline_cap),
+            concurrency: most.concurrency.max(usual.concurrency),
+            queue: most.queue.max(usual.queue),
+            log_rate: most.log_rate.max(usual.log_rate),
+        };
+        all.within(self)
+    }
+}
+
+impl PluginLimits {
     /// What a caller that names `asked` gets.
     pub(crate) fn deadline_for(&self, asked: Option<Duration>) -> Duration {
         asked.unwrap_or(self.deadline).min(self.deadline_cap)
+    }
+
+    fn most() -> Self {
+        Self {
+            memory: 1 << 30,
+            table_elements: 1_000_000,
+            handles: 100_000,
+            hostcall_bytes: 256 << 20,
+            deadline_cap: Duration::from_secs(600),
+            log_rate: 1 << 20,
+            ..Self::default()
+        }
+    }
+
+    /// No more calls than `host` runs and lets wait.
+    fn within(mut self, host: &HostLimits) -> Self {
+        self.concurrency = self.concurrency.min(host.concurrency);
+        self.queue = self.queue.min(host.queue);
+        self
     }
 }
 
@@ -93,10 +170,18 @@ mod tests {
 
     #[test]
     fn a_deadline_is_the_callers_up_to_the_cap_and_the_default_without_one() {
-        let limits = HostLimits::default();
+        let limits = PluginLimits::default();
         let seconds = Duration::from_secs;
         assert_eq!(limits.deadline_for(None), seconds(10));
         assert_eq!(limits.deadline_for(Some(seconds(2))), seconds(2));
         assert_eq!(limits.deadline_for(Some(seconds(3600))), seconds(60));
+    }
+
+    #[test]
+    fn no_plugin_runs_more_calls_than_its_host() {
+        let host = HostLimits { concurrency: 7, queue: 3, ..HostLimits::default() };
+        for limits in [host.plugin_defaults(), host.plugin_maximum()] {
+            assert_eq!((limits.concurrency, limits.queue), (7, 3));
+        }
     }
 }

@@ -22,7 +22,8 @@ pub use imports::MissingImport;
 pub use rejection::Rejection;
 
 use crate::guest::{Guest, LogBudget, Stores};
-use crate::limits::HostLimits;
+use crate::limits::{HostLimits, PluginLimits};
+use crate::manifest::{Instances, Manifest, PluginDefaults, PluginSettings};
 use crate::value::{MethodPlan, TypeNames};
 use docs::Documentation;
 use introspect::Exported;
@@ -32,15 +33,20 @@ use introspect::Exported;
 pub(crate) struct Loader {
     linker: Arc<Linker<Guest>>,
     limits: Arc<HostLimits>,
+    defaults: Arc<PluginDefaults>,
     stores: Stores,
 }
 
 impl Loader {
     /// A loader for `engine`, with WASI linked and nothing granted.
-    pub(crate) fn new(engine: &Engine, limits: Arc<HostLimits>) -> wasmtime::Result<Self> {
+    pub(crate) fn new(
+        engine: &Engine,
+        limits: Arc<HostLimits>,
+        defaults: Arc<PluginDefaults>,
+    ) -> wasmtime::Result<Self> {
         let mut linker = Linker::new(engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        Ok(Self { linker: Arc::new(linker), limits, stores: Stores::default() })
+        Ok(Self { linker: Arc::new(linker), limits, defaults, stores: Stores::default() })
     }
 
     /// The stores of all that it makes.
@@ -48,11 +54,18 @@ impl Loader {
         &self.stores
     }
 
-    /// Compiles and links `bytes`. Takes from milliseconds to half a minute of a thread.
+    /// Compiles and links `bytes`, to run as `manifest` says. Takes from milliseconds to half a minute of a thread.
     ///
     /// # Errors
     /// Why these bytes cannot serve.
-    pub(crate) fn load(&self, service: ServiceName, bytes: &[u8]) -> Result<Plugin, Rejection> {
+    pub(crate) fn load(
+        &self,
+        service: ServiceName,
+        bytes: &[u8],
+        manifest: &Manifest,
+    ) -> Result<Plugin, Rejection> {
+        let settings =
+            manifest.resolve(&self.limits, &self.defaults).map_err(Rejection::Manifest)?;
         let component = self.compile(bytes)?;
         let pre =
             self.linker.instantiate_pre(&component).map_err(|error| {
@@ -63,27 +76,32 @@ impl Loader {
             })?;
         let exported = introspect::exported(&component);
         let mut plugin = Plugin {
-            version: introspect::version(&exported),
+            version: manifest
+                .version
+                .as_ref()
+                .map(ToString::to_string)
+                .or_else(|| introspect::version(&exported)),
             generation: generation(bytes),
             docs: None,
             methods: Vec::new(),
             names: HashMap::new(),
             refused: Vec::new(),
             pre,
-            log: Arc::new(LogBudget::new(self.limits.log_rate)),
+            log: Arc::new(LogBudget::new(settings.limits.log_rate)),
+            settings,
             stores: self.stores.clone(),
             service,
         };
         let names = TypeNames::of(&component, self.linker.engine());
         plugin.add_methods(exported, &names, &Documentation::read(bytes))?;
+        if let Some(description) = &manifest.description {
+            plugin.docs = Some(description.clone());
+        }
         Ok(plugin)
     }
 
     fn compile(&self, bytes: &[u8]) -> Result<Component, Rejection> {
         Rejection::of_kind(binary::kind(bytes))?;
-        if binary::nests_too_deep(bytes) {
-            return Err(Rejection::Nested);
-        }
         Component::from_binary(self.linker.engine(), bytes)
             .map_err(|error| Rejection::of_compile_error(&chain(&error)))
     }
@@ -119,6 +137,7 @@ pub(crate) struct Plugin {
     pre: InstancePre<Guest>,
     log: Arc<LogBudget>,
     stores: Stores,
+    settings: PluginSettings,
 }
 
 /// One method of a plugin.
@@ -162,6 +181,17 @@ impl Plugin {
 
     pub(crate) fn log(&self) -> &Arc<LogBudget> {
         &self.log
+    }
+
+    /// What it may use.
+    pub(crate) fn limits(&self) -> &PluginLimits {
+        &self.settings.limits
+    }
+
+    /// Which instances serve its calls.
+    #[expect(dead_code, reason = "every call gets a fresh one so far")]
+    pub(crate) fn instances(&self) -> Instances {
+        self.settings.instances
     }
 
     /// Where its stores are counted.

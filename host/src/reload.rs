@@ -23,7 +23,7 @@ use crate::limits::HostLimits;
 use crate::plugin::{self, Loader, Plugin, Rejection};
 use decide::{Action, Ended, Folder};
 use file::Content;
-pub(crate) use file::stem;
+pub(crate) use file::{manifest, stem};
 use watcher::FolderWatcher;
 
 /// What a reloader works with.
@@ -238,7 +238,8 @@ fn load(
     if serving == Some(plugin::generation(&bytes)) {
         return Loaded::Same(stamp);
     }
-    match loader.load(service, &bytes) {
+    let loaded = manifest(path).and_then(|manifest| loader.load(service, &bytes, &manifest));
+    match loaded {
         Ok(plugin) => Loaded::New(Box::new(plugin), stamp),
         Err(rejection) => Loaded::Rejected(rejection, Some(stamp)),
     }

@@ -53,6 +53,20 @@ impl Request {
         from_cbor(&self.head).map_err(|error| refusal(&error.to_string()))
     }
 
+    /// Holds the arguments against the limit of the plugin that is called.
+    pub(super) fn check_length(&self, limit: usize) -> Result<(), Failure> {
+        let lengths = [&self.positional, &self.named].map(|all| all.as_ref().map_or(0, Bytes::len));
+        let bytes: usize = lengths.iter().sum();
+        if bytes <= limit {
+            return Ok(());
+        }
+        let text = format!(
+            "the arguments have {bytes} bytes, this plugin's limit is {limit} bytes; pass less in \
+             one call"
+        );
+        Err(Failure::not_executed(Status::InvalidArgument, text))
+    }
+
     /// JSON array.
     pub(super) fn positional(&self) -> Option<&[u8]> {
         self.positional.as_deref()

@@ -34,7 +34,7 @@ pub(super) async fn guest(
             Ok(End::Value(has_result.then_some(json)))
         }
         Ok(Ok(Answer::Application(json))) => Ok(End::Application(json)),
-        Ok(Err(CallError::Guest(error))) => Err(trap::failure(&error, executed, &stderr, limits)),
+        Ok(Err(CallError::Guest(error))) => Err(trap::failure(&error, executed, &stderr)),
         Ok(Err(CallError::Result(error))) => {
             let status = match error {
                 WriteError::TooLarge { .. } => Status::ResourceExhausted,
@@ -54,7 +54,7 @@ async fn instance(
     started: &AtomicBool,
 ) -> Result<Answer, CallError> {
     let pre = call.plugin.pre();
-    let mut store = Guest::store(pre.engine(), limits, output, call.plugin.stores());
+    let mut store = Guest::store(call.plugin, limits, output);
     let instance = pre.instantiate_async(&mut store).await.map_err(CallError::Guest)?;
     let function = instance.get_func(&mut store, call.method.index()).ok_or_else(|| {
         CallError::Guest(wasmtime::Error::msg("the instance lacks what its component exports"))
@@ -62,7 +62,7 @@ async fn instance(
     // Until here only the component's own start-up has run, which can reach nothing that outlives
     // the store: no import with a lasting effect is ever granted. So it counts as not executed.
     started.store(true, Ordering::Relaxed);
-    call.method.plan().call(&mut store, function, arguments, limits.result).await
+    call.method.plan().call(&mut store, function, arguments, call.plugin.limits().result).await
 }
 
 fn past_deadline(call: &Call<'_>, executed: Executed, stderr: &str) -> Failure {

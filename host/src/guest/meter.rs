@@ -2,7 +2,7 @@
 
 use wasmtime::ResourceLimiter;
 
-use crate::limits::HostLimits;
+use crate::limits::{HostLimits, PluginLimits};
 
 /// A guest asked for more than a limit. It traps: standard libraries abort on it anyway, and do
 /// not say why.
@@ -25,15 +25,16 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    pub(super) fn new(limits: &HostLimits) -> Self {
+    /// Holds an instance to the limits of its plugin, and to what the pool of `host` has for one.
+    pub(super) fn new(limits: &PluginLimits, host: &HostLimits) -> Self {
         let count = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
         Self {
             memory: 0,
             memory_limit: limits.memory,
             table_limit: limits.table_elements,
-            instances: count(limits.core_instances),
-            memories: count(limits.memories),
-            tables: count(limits.tables),
+            instances: count(host.core_instances),
+            memories: count(host.memories),
+            tables: count(host.tables),
         }
     }
 }
@@ -87,9 +88,13 @@ impl ResourceLimiter for Meter {
 mod tests {
     use super::*;
 
+    fn meter(limits: PluginLimits) -> Meter {
+        Meter::new(&limits, &HostLimits::default())
+    }
+
     #[test]
     fn all_memories_of_an_instance_count_together() {
-        let mut meter = Meter::new(&HostLimits { memory: 100, ..HostLimits::default() });
+        let mut meter = meter(PluginLimits { memory: 100, ..PluginLimits::default() });
         assert!(meter.memory_growing(0, 60, None).unwrap());
         assert!(meter.memory_growing(0, 40, None).unwrap());
         let error = meter.memory_growing(40, 41, None).unwrap_err();
@@ -99,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_modules_own_maximum_is_an_answer_and_not_a_trap() {
-        let mut meter = Meter::new(&HostLimits::default());
+        let mut meter = meter(PluginLimits::default());
         assert!(!meter.memory_growing(0, 60, Some(50)).unwrap());
         assert!(!meter.table_growing(0, 60, Some(50)).unwrap());
     }

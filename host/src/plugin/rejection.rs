@@ -3,8 +3,9 @@
 use jackfield_wire::name::{BUILTIN_SERVICE, NameError};
 use jackfield_wire::reflect::RefusedFunction;
 
-use super::binary::{Kind, MAX_NESTING};
+use super::binary::Kind;
 use super::imports::MissingImport;
+use crate::manifest::ManifestError;
 
 /// Why a file does not serve. Whatever it is, the version before it goes on serving.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +17,17 @@ pub enum Rejection {
     /// The name belongs to the host itself.
     #[error("every host answers `{BUILTIN_SERVICE}` itself; rename the file")]
     Reserved,
+    /// The manifest beside it cannot be read.
+    #[error("its manifest {file} cannot be read: {reason}")]
+    ManifestFile {
+        /// Its name.
+        file: String,
+        /// Why.
+        reason: String,
+    },
+    /// The manifest beside it does not hold, or asks for more than the host allows.
+    #[error("its manifest does not hold: {0}")]
+    Manifest(ManifestError),
     /// Nothing in it.
     #[error("the file is empty; copy the component again")]
     Empty,
@@ -34,9 +46,6 @@ pub enum Rejection {
     /// Wasmtime does not take it.
     #[error("not a valid component: {0}; if it was cut while it was copied, copy it again")]
     Invalid(String),
-    /// Components in components without end.
-    #[error("nests components deeper than {MAX_NESTING} levels, the limit; compose it flatter")]
-    Nested,
     /// It needs what the engine has turned off.
     #[error("uses a proposal that this host leaves off; build the plugin without it: {0}")]
     Feature(String),

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::decide::{Look, Stamp};
+use crate::manifest::{self, Manifest};
 use crate::plugin::Rejection;
 
 /// Which folder a path leads to.
@@ -88,6 +89,32 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Content, Rejection> {
     let after = file.metadata().map_err(|error| unreadable(&error))?;
     let whole = stamp(&before) == stamp(&after) && bytes.len() as u64 == after.len();
     Ok(if whole { Content::Whole(bytes, stamp(&after)) } else { Content::Changing })
+}
+
+/// The manifest beside the plugin `path`; without one the manifest that says nothing.
+///
+/// # Errors
+/// Why it cannot be read, or what is wrong with it.
+pub(crate) fn manifest(path: &Path) -> Result<Manifest, Rejection> {
+    let path = path.with_extension("toml");
+    let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let unreadable = |reason: String| Rejection::ManifestFile { file, reason };
+    let bytes = match read(&path, manifest::MAX_TEXT as u64) {
+        Ok(Content::Whole(bytes, _)) => bytes,
+        Ok(Content::Changing) if path.exists() => {
+            return Err(unreadable("it changed while it was read".into()));
+        }
+        Ok(Content::Changing) => return Ok(Manifest::default()),
+        Err(Rejection::TooLarge { size, limit }) => {
+            return Err(unreadable(format!("it has {size} bytes, the limit is {limit}")));
+        }
+        Err(rejection) => return Err(unreadable(rejection.to_string())),
+    };
+    let text = String::from_utf8(bytes).map_err(|error| unreadable(error.to_string()))?;
+    // Relative directories are relative to the manifest, wherever the host was started.
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    Manifest::parse(&text, &folder).map_err(Rejection::Manifest)
 }
 
 #[cfg(unix)]

@@ -54,7 +54,7 @@ async fn a_caller_that_waits_and_goes_away_gives_its_place_up() {
 async fn no_caller_gets_more_time_than_the_cap() {
     let files = [("sleeper.wasm", plugin("sleeper"))];
     let cap = Duration::from_millis(100);
-    let rig = Rig::tuned(&files, |config| config.limits.deadline_cap = cap).await;
+    let rig = Rig::tuned(&files, |config| config.limits.plugin.deadline_cap = cap).await;
     let hour = Duration::from_secs(3600);
     let reply = rig.caller.call_within("sleeper.sleep-for-ever", json!([]), hour).await;
     reply.failed(Status::DeadlineExceeded, Executed::Yes, &["100ms"]);
@@ -77,7 +77,7 @@ async fn a_caller_that_does_not_finish_its_request_is_told_so() {
 #[tokio::test]
 async fn a_result_over_the_limit_is_an_error_that_names_it() {
     let files = [("echo.wasm", plugin("greeter"))];
-    let rig = Rig::tuned(&files, |config| config.limits.result = 20).await;
+    let rig = Rig::tuned(&files, |config| config.limits.plugin.result = 20).await;
     let reply = rig.call("echo.greet", json!(["somebody with a long name"])).await;
     reply.failed(Status::ResourceExhausted, Executed::Yes, &["20 bytes"]);
 }

@@ -2,7 +2,6 @@
 
 mod builtin;
 mod calls;
-mod copies;
 mod folder;
 mod limits;
 mod misbehaviour;

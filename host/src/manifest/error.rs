@@ -1,0 +1,92 @@
+//! What is wrong with a manifest, and where.
+
+use std::fmt;
+
+/// A place in a text, both counted from 1; the column counts characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The line.
+    pub line: usize,
+    /// The character of the line.
+    pub column: usize,
+}
+
+impl Place {
+    /// Where byte `at` of `text` is; its end when there are fewer.
+    pub(super) fn of(text: &str, at: usize) -> Self {
+        let before = text.get(..at).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let start = before.rfind('\n').map_or(0, |feed| feed + 1);
+        Self { line, column: before[start..].chars().count() + 1 }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where.
+    pub place: Place,
+    /// What, and what to write instead.
+    pub text: String,
+}
+
+/// Everything that is wrong with a manifest or with a host's settings; there is at least one
+/// problem. The caller changes the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManifestError {
+    problems: Vec<Problem>,
+}
+
+impl ManifestError {
+    /// `Ok` without problems; the error has them in the order of the text.
+    pub(super) fn check(mut problems: Vec<Problem>) -> Result<(), Self> {
+        if problems.is_empty() {
+            return Ok(());
+        }
+        problems.sort_by_key(|problem| problem.place);
+        problems.dedup();
+        Err(Self { problems })
+    }
+
+    /// What is wrong, in the order of the text.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+impl std::error::Error for ManifestError {}
+
+impl fmt::Display for ManifestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, Problem { place, text }) in self.problems.iter().take(MAX_SHOWN).enumerate() {
+            let gap = if index == 0 { "" } else { "; " };
+            write!(f, "{gap}{place}: {text}")?;
+        }
+        match self.problems.len().saturating_sub(MAX_SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
+    }
+}
+
+/// Problems told at once: who mends these sees the others at the next look.
+const MAX_SHOWN: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_counted_as_editors_count_them() {
+        let text = "a = 1\nöb = 2";
+        assert_eq!(Place::of(text, 0), Place { line: 1, column: 1 });
+        assert_eq!(Place::of(text, text.find('b').unwrap()), Place { line: 2, column: 2 });
+        assert_eq!(Place::of(text, 999), Place { line: 2, column: 7 });
+    }
+}
