@@ -7,6 +7,7 @@ mod bad_files;
 mod calls;
 mod command_line;
 mod documentation;
+mod floods;
 mod identity;
 mod outages;
 mod reload;

@@ -152,7 +152,8 @@ impl Sink {
         }
         if fits {
             let stream = self.name;
-            tracing::info!(target: "jackfield::guest", %service, %method, stream, "{text}");
+            // The text last: what a guest writes to look like a field cannot come before the fields.
+            tracing::info!(target: "jackfield::guest", %service, %method, stream, %text);
         }
     }
 }

@@ -83,6 +83,25 @@ impl Stage {
         self.spawn(&name, &["host", &path, "--name", &name, "--registry", &registry])
     }
 
+    /// [`Self::host`] within `wrapper`, a command that runs the command after it.
+    ///
+    /// # Errors
+    /// When it does not come up; its log is part of the error.
+    pub fn host_in(
+        &self,
+        wrapper: &[&str],
+        folder: &PluginFolder,
+        registry: SocketAddr,
+    ) -> Result<Process> {
+        let (name, registry) = (folder.name(), registry.to_string());
+        let (program, rest) = wrapper.split_first().context("a wrapper is a command")?;
+        let mut command = self.environment(std::process::Command::new(program));
+        command.args(rest).arg(&self.binary).arg("host").arg(folder.path());
+        command.args(["--name", &name, "--registry", &registry]);
+        Process::spawn(command, &self.home().join(format!("{name}.log")))
+            .with_context(|| format!("the host did not start in `{}`", wrapper.join(" ")))
+    }
+
     /// Starts `jackfield ARGS` as a server, and waits until it says where it listens.
     ///
     /// # Errors
@@ -125,8 +144,13 @@ impl Stage {
 
     /// `jackfield ARGS`, with nothing of the surrounding environment but the path.
     pub fn command(&self, args: &[&str]) -> std::process::Command {
-        let mut command = std::process::Command::new(&self.binary);
-        command.args(args).env_clear().envs(std::env::vars_os().filter(|(name, _)| name == "PATH"));
+        let mut command = self.environment(std::process::Command::new(&self.binary));
+        command.args(args);
+        command
+    }
+
+    fn environment(&self, mut command: std::process::Command) -> std::process::Command {
+        command.env_clear().envs(std::env::vars_os().filter(|(name, _)| name == "PATH"));
         command.env("JACKFIELD_STATE", self.state()).current_dir(self.home());
         command
     }

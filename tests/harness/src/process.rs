@@ -57,6 +57,31 @@ impl Process {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The most bytes of memory that it has held since it started, or since
+    /// [`Self::forget_peak_memory`]. Linux only.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub fn peak_memory(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()).context("no VmHWM")?;
+        Ok(kib.parse::<u64>()? << 10)
+    }
+
+    /// Starts [`Self::peak_memory`] afresh. Linux only.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn forget_peak_memory(&self) -> Result<()> {
+        Ok(fs::write(format!("/proc/{}/clear_refs", self.id()), "5")?)
+    }
+
     /// Kills it as a crash would: no goodbye.
     ///
     /// # Errors
