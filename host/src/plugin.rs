@@ -102,6 +102,9 @@ impl Loader {
 
     fn compile(&self, bytes: &[u8]) -> Result<Component, Rejection> {
         Rejection::of_kind(binary::kind(bytes))?;
+        if binary::nests_too_deep(bytes) {
+            return Err(Rejection::Nested);
+        }
         Component::from_binary(self.linker.engine(), bytes)
             .map_err(|error| Rejection::of_compile_error(&chain(&error)))
     }

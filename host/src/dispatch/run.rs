@@ -34,7 +34,9 @@ pub(super) async fn guest(
             Ok(End::Value(has_result.then_some(json)))
         }
         Ok(Ok(Answer::Application(json))) => Ok(End::Application(json)),
-        Ok(Err(CallError::Guest(error))) => Err(trap::failure(&error, executed, &stderr)),
+        Ok(Err(CallError::Guest(error))) => {
+            Err(trap::failure(&error, executed, &stderr, call.plugin.limits()))
+        }
         Ok(Err(CallError::Result(error))) => {
             let status = match error {
                 WriteError::TooLarge { .. } => Status::ResourceExhausted,

@@ -59,6 +59,23 @@ fn walk<'a>(bytes: &'a [u8], name: &str, depth: usize, found: &mut Vec<&'a [u8]>
     }
 }
 
+/// Whether components lie in components in more than [`MAX_NESTING`] levels.
+pub(super) fn nests_too_deep(bytes: &[u8]) -> bool {
+    deeper_than(bytes, MAX_NESTING)
+}
+
+fn deeper_than(bytes: &[u8], levels: usize) -> bool {
+    let Some(levels) = levels.checked_sub(1) else { return true };
+    let mut rest = bytes.get(HEADER..).unwrap_or_default();
+    while let Some((id, payload, after)) = section(rest) {
+        rest = after;
+        if id == COMPONENT && deeper_than(payload, levels) {
+            return true;
+        }
+    }
+    false
+}
+
 /// Cuts one section off: its id, its payload, what follows.
 fn section(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&id, rest) = bytes.split_first()?;
@@ -91,6 +108,10 @@ const MAX_LENGTH_BYTES: usize = 5;
 
 /// Components in components: what tools make has three levels.
 const MAX_DEPTH: usize = 8;
+
+/// Levels that are compiled. Compositions of compositions have some ten; the time and memory that
+/// wasmtime takes grow with the square: 280 KB in 20,000 levels hold it for 25 seconds.
+pub(super) const MAX_NESTING: usize = 64;
 
 /// Sections of one name. A file with more has them for no good reason.
 const MAX_SECTIONS: usize = 16;

@@ -3,7 +3,7 @@
 use jackfield_wire::name::{BUILTIN_SERVICE, NameError};
 use jackfield_wire::reflect::RefusedFunction;
 
-use super::binary::Kind;
+use super::binary::{Kind, MAX_NESTING};
 use super::imports::MissingImport;
 use crate::manifest::ManifestError;
 
@@ -46,6 +46,9 @@ pub enum Rejection {
     /// Wasmtime does not take it.
     #[error("not a valid component: {0}; if it was cut while it was copied, copy it again")]
     Invalid(String),
+    /// Components in components without end.
+    #[error("nests components deeper than {MAX_NESTING} levels, the limit; compose it flatter")]
+    Nested,
     /// It needs what the engine has turned off.
     #[error("uses a proposal that this host leaves off; build the plugin without it: {0}")]
     Feature(String),

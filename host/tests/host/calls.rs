@@ -102,7 +102,7 @@ async fn what_is_not_there_is_answered_with_what_is() {
 }
 
 #[tokio::test]
-async fn a_name_in_two_interfaces_needs_its_qualified_form() {
+pub(crate) async fn a_name_in_two_interfaces_needs_its_qualified_form() {
     let rig = Rig::with(&[("twins.wasm", fixture("twins"))]).await;
     let first = rig.call("twins.demo:twins/first@1.0.0#number", json!([])).await.ok();
     let second = rig.call("twins.demo:twins/second@1.0.0#number", json!([])).await.ok();
@@ -114,7 +114,7 @@ async fn a_name_in_two_interfaces_needs_its_qualified_form() {
 }
 
 #[tokio::test]
-async fn functions_over_resources_are_listed_with_the_reason_and_refused() {
+pub(crate) async fn functions_over_resources_are_listed_with_the_reason_and_refused() {
     let rig = Rig::with(&[("thing.wasm", fixture("resource"))]).await;
     assert_eq!(rig.call("thing.ping", json!([])).await.status, Status::Ok);
     let reply = rig.call("thing.value", json!([1])).await;

@@ -118,7 +118,7 @@ async fn a_removed_file_takes_its_service_along() {
 }
 
 #[tokio::test]
-async fn each_kind_of_bad_file_is_refused_with_what_to_do() {
+pub(crate) async fn each_kind_of_bad_file_is_refused_with_what_to_do() {
     let mut rig = Rig::with(&[]).await;
     let calc = plugin("calc");
     let cases: Vec<(&str, Vec<u8>, &[&str])> = vec![
@@ -173,7 +173,7 @@ async fn links_fifos_and_folders_are_refused_and_block_nobody() {
 }
 
 #[tokio::test]
-async fn an_interface_of_types_alone_needs_nobody_to_provide_it() {
+pub(crate) async fn an_interface_of_types_alone_needs_nobody_to_provide_it() {
     let rig = Rig::with(&[("types.wasm", fixture("type-import"))]).await;
     assert_eq!(rig.host.rejected(), []);
     assert_eq!(rig.host.services().len(), 1);

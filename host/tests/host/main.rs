@@ -2,6 +2,7 @@
 
 mod builtin;
 mod calls;
+mod copies;
 mod folder;
 mod limits;
 mod misbehaviour;

@@ -95,6 +95,22 @@ impl Rig {
         Ok(Self { host, events, caller, place })
     }
 
+    /// The same beside a plugin that behaves; see [`Self::is_unharmed`].
+    pub(crate) async fn beside_neighbour(
+        files: &[(&str, Vec<u8>)],
+        tune: impl FnOnce(&mut HostConfig),
+    ) -> Self {
+        let files = [files, &[("neighbour.wasm", versioned(7))]].concat();
+        Self::tuned(&files, tune).await
+    }
+
+    /// Nothing is left of what misbehaved, and the neighbour is served.
+    pub(crate) async fn is_unharmed(&self) {
+        assert_eq!(self.call("neighbour.version", serde_json::json!([])).await.ok(), 7);
+        eventually("no call runs", async || self.host.load() == Load::default()).await;
+        eventually("no store is left", async || self.host.stores() == 0).await;
+    }
+
     pub(crate) async fn call(&self, target: &str, positional: Value) -> Answer {
         self.caller.call(target, positional).await
     }
