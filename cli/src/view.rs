@@ -9,12 +9,10 @@ pub(crate) mod service;
 pub(crate) mod testing {
     //! Data to show.
 
-    use std::collections::BTreeMap;
-
     use jackfield_wire::reflect::{MethodInfo, ServiceInfo};
-    use jackfield_wire::registry::{Health, Instance, MethodSummary};
+    use jackfield_wire::registry::{Instance, MethodSummary};
     use jackfield_wire::ty::{Field, Signature, Type};
-    use jackfield_wire::{Generation, InstanceId, ServiceName};
+    use jackfield_wire::{Generation, ServiceName};
 
     /// A method with these parameters and no result.
     pub(crate) fn method(name: &str, params: &[(&str, Type)]) -> MethodInfo {
@@ -52,18 +50,10 @@ pub(crate) mod testing {
     pub(crate) fn instance(host: &str) -> Instance {
         let service = ServiceName::new("calc").expect("a good name");
         Instance {
-            id: InstanceId::new(&service, host),
-            service,
-            address: "127.0.0.1:4433".into(),
-            host: host.into(),
             version: Some("0.1.0".into()),
             generation: Some(Generation::of_digest([0xab; 32])),
-            weight: 1,
-            check_healthy: true,
-            health: Health::Healthy,
-            enabled: true,
             methods: vec![MethodSummary { name: "add".into(), wit: "add: func(a: f64)".into() }],
-            metadata: BTreeMap::new(),
+            ..Instance::new(service, host, "127.0.0.1:4433")
         }
     }
 }

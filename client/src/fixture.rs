@@ -1,10 +1,9 @@
 //! Instances for unit tests.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jackfield_wire::registry::{Health, Instance, MethodSummary};
-use jackfield_wire::{InstanceId, ServiceName};
+use jackfield_wire::ServiceName;
+use jackfield_wire::registry::{Instance, MethodSummary};
 
 use crate::snapshot::Endpoint;
 
@@ -12,20 +11,8 @@ use crate::snapshot::Endpoint;
 pub(crate) fn instance(service: &str, n: usize) -> Instance {
     let service = ServiceName::new(service).expect("tests use names");
     let host = format!("host-{n}");
-    Instance {
-        id: InstanceId::new(&service, &host),
-        service,
-        address: format!("127.0.0.1:{}", 4000 + n),
-        host,
-        version: None,
-        generation: None,
-        weight: 1,
-        check_healthy: true,
-        health: Health::Healthy,
-        enabled: true,
-        methods: vec![MethodSummary { name: "add".into(), wit: "add: func()".into() }],
-        metadata: BTreeMap::new(),
-    }
+    let methods = vec![MethodSummary { name: "add".into(), wit: "add: func()".into() }];
+    Instance { methods, ..Instance::new(service, &host, format!("127.0.0.1:{}", 4000 + n)) }
 }
 
 /// An endpoint of `service` on host `n`.

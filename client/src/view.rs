@@ -117,7 +117,7 @@ impl View {
         match event {
             WatchEvent::Snapshot(part) => self.apply_part(part),
             WatchEvent::Delta(delta) => self.apply_delta(delta),
-            WatchEvent::Idle(event) => match self.base.ok_or(ViewError::NoBase)? {
+            WatchEvent::Idle(event, _) => match self.base.ok_or(ViewError::NoBase)? {
                 base if base != event => Err(ViewError::Gap { base, event }),
                 _ => Ok(Change::Nothing),
             },
@@ -206,7 +206,9 @@ impl View {
 
     /// Holds an instance and says whether that is something new. One that cannot be right is left
     /// out: the registry is not trusted to have checked it.
-    fn hold(&mut self, instance: Instance, confirmed: Confirmed) -> bool {
+    fn hold(&mut self, mut instance: Instance, confirmed: Confirmed) -> bool {
+        // Only lists tell it, and it is old as soon as it is told.
+        instance.last_heartbeat_ms = None;
         let confirmed = confirmed == Confirmed::Yes;
         let address = match check(&instance) {
             Ok(address) => address,

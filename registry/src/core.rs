@@ -14,7 +14,9 @@ mod log;
 mod moment;
 mod plan;
 mod refused;
+mod scope;
 mod stored;
+mod tally;
 mod timers;
 mod watch;
 
@@ -34,11 +36,13 @@ use jackfield_wire::registry::{Health, Revision};
 pub(crate) use change::{Change, LeaseId, Plan, Record, Step};
 pub(crate) use moment::Moment;
 pub(crate) use refused::Refused;
+pub(crate) use scope::Scope;
 pub(crate) use stored::{Removal, Stored};
 pub(crate) use watch::Watcher;
 
 use change::Liveness;
 use log::{Entry, Log};
+use tally::Tallies;
 use timers::Timers;
 
 /// The registry's state.
@@ -56,6 +60,7 @@ pub(crate) struct Core {
     held: BTreeMap<InstanceId, Held>,
     leases: HashMap<LeaseId, BTreeSet<InstanceId>>,
     shares: HashMap<PeerId, Share>,
+    tallies: Tallies,
     timers: Timers,
     log: Log,
     counts: Counts,
@@ -195,12 +200,13 @@ impl Core {
         let share = self.shares.entry(record.owner.clone()).or_default();
         share.instances += 1;
         share.bytes += record.bytes();
+        self.tallies.add(&record.instance, record.digest());
         let id = record.instance.id.clone();
         match self.held.get_mut(&id) {
             Some(held) => {
                 let old = std::mem::replace(&mut held.record, record);
                 held.changed = changed;
-                self.release_share(&old);
+                self.release(&old);
             }
             None => {
                 let liveness = Liveness::default();
@@ -213,10 +219,11 @@ impl Core {
         self.set_liveness(id, Liveness::default());
         let Some(held) = self.held.remove(id) else { return };
         self.log.removed(Entry::of(&held.record), held.changed);
-        self.release_share(&held.record);
+        self.release(&held.record);
     }
 
-    fn release_share(&mut self, record: &Record) {
+    fn release(&mut self, record: &Record) {
+        self.tallies.take(&record.instance, record.digest());
         let Some(share) = self.shares.get_mut(&record.owner) else { return };
         share.instances -= 1;
         share.bytes -= record.bytes();

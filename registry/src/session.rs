@@ -104,7 +104,7 @@ impl Sessions {
     }
 
     fn list(&self, query: &ListQuery) -> Reply {
-        Reply::Listed(self.view.read(|core, _| core.list(query)))
+        Reply::Listed(self.view.read(|core, now| core.list(now, query)))
     }
 
     fn refuse(&self, session: &Session, refused: &Refused) -> Reply {

@@ -24,7 +24,7 @@ pub mod ty;
 
 pub use call::{AnswerHead, CallHead, Generation, Load};
 pub use frame::{Frame, FrameDecoder, FrameError, FrameKind, FrameLimits};
-pub use name::{InstanceId, NameError, ServiceName, Target};
+pub use name::{InstanceId, NameError, Namespace, ServiceKey, ServiceName, Target};
 pub use status::{Executed, Failure, Status};
 pub use trace::TraceContext;
 pub use ty::Type;

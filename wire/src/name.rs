@@ -1,10 +1,15 @@
-//! Checked names: services, the targets of calls, instances.
+//! Checked names: services and their namespaces, the targets of calls, instances.
+
+mod namespace;
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
+
+pub use namespace::{Namespace, ServiceKey};
 
 /// The name of a service: 1 to 64 ASCII letters, digits, `-` and `_`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -154,18 +159,27 @@ impl fmt::Display for Target {
     }
 }
 
-/// One service on one host, in one registry: `SERVICE@HOST`.
-#[derive(
-    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Encode, Decode,
-)]
-#[cbor(transparent)]
-#[serde(transparent)]
-pub struct InstanceId(#[n(0)] String);
+/// One service on one host, in one registry: `SERVICE@HOST`, or `NAMESPACE/SERVICE@HOST` outside
+/// the default namespace.
+///
+/// Clones share their text: a registry holds each id in several places.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InstanceId(Arc<str>);
 
 impl InstanceId {
-    /// The id of `service` on the host that calls itself `host`.
+    /// The id of `service`, in the default namespace, on the host that calls itself `host`.
     pub fn new(service: &ServiceName, host: &str) -> Self {
-        Self(format!("{service}@{host}"))
+        Self(format!("{service}@{host}").into())
+    }
+
+    /// The id of a service in any namespace.
+    pub fn of(key: &ServiceKey, host: &str) -> Self {
+        Self(format!("{key}@{host}").into())
+    }
+
+    /// What the id says of its service; `None` for text that no registry gave out.
+    pub fn key(&self) -> Option<ServiceKey> {
+        self.0.split_once('@').and_then(|(key, _)| key.parse().ok())
     }
 
     /// The id as text.
@@ -177,6 +191,40 @@ impl InstanceId {
 impl fmt::Display for InstanceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
+    }
+}
+
+impl std::borrow::Borrow<str> for InstanceId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for InstanceId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for InstanceId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(text.into()))
+    }
+}
+
+impl<C> Encode<C> for InstanceId {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut minicbor::Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.str(&self.0)?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for InstanceId {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        Ok(Self(d.str()?.into()))
     }
 }
 
@@ -208,6 +256,15 @@ mod tests {
         assert_eq!(error, NameError::Character { character: '/' });
         assert_eq!(ServiceName::new(""), Err(NameError::Empty));
         assert_eq!(ServiceName::new("x".repeat(65)), Err(NameError::TooLong { len: 65 }));
+    }
+
+    #[test]
+    fn an_id_says_which_service_it_is_of() {
+        for text in ["calc", "staging/calc"] {
+            let key: ServiceKey = text.parse().unwrap();
+            assert_eq!(InstanceId::of(&key, "host-1").key(), Some(key));
+        }
+        assert_eq!(InstanceId("calc".into()).key(), None);
     }
 
     #[test]

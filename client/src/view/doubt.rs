@@ -37,7 +37,9 @@ pub(super) fn size(instance: &Instance) -> usize {
 fn texts(instance: &Instance) -> impl Iterator<Item = &str> {
     let methods = instance.methods.iter().flat_map(|method| [&method.name, &method.wit]);
     let metadata = instance.metadata.iter().flat_map(|(key, value)| [key, value]);
-    let own = [Some(&instance.host), instance.version.as_ref()].into_iter().flatten();
+    let note = instance.operator.as_ref().and_then(|operator| operator.note.as_ref());
+    let own = [Some(&instance.host), instance.version.as_ref(), instance.zone.as_ref(), note];
+    let own = own.into_iter().flatten();
     own.chain(methods).chain(metadata).map(String::as_str)
 }
 

@@ -14,13 +14,19 @@ fn revision(epoch: u64, number: u64) -> Revision {
 
 fn whole(at: Revision, hosts: &[usize], authoritative: bool) -> WatchEvent {
     let instances = hosts.iter().map(|&n| instance("calc", n)).collect();
-    WatchEvent::Snapshot(Part { revision: at, instances, last: true, authoritative })
+    WatchEvent::Snapshot(Part {
+        revision: at,
+        instances,
+        last: true,
+        authoritative,
+        ..Part::default()
+    })
 }
 
 fn delta(at: Revision, up: &[usize], removed: &[usize], authoritative: bool) -> WatchEvent {
     let upserted = up.iter().map(|&n| instance("calc", n)).collect();
     let removed = removed.iter().map(|&n| instance("calc", n).id).collect();
-    WatchEvent::Delta(Delta { revision: at, upserted, removed, authoritative })
+    WatchEvent::Delta(Delta { revision: at, upserted, removed, authoritative, ..Delta::default() })
 }
 
 fn hosts(view: &View) -> Vec<String> {
@@ -85,8 +91,8 @@ fn an_event_that_does_not_follow_is_refused() {
         let gap = ViewError::Gap { base: revision(1, 5), event };
         assert_eq!(view.apply(delta(event, &[], &[0], true)), Err(gap));
     }
-    assert!(view.apply(WatchEvent::Idle(revision(1, 6))).is_err());
-    assert_eq!(view.apply(WatchEvent::Idle(revision(1, 5))), Ok(Change::Nothing));
+    assert!(view.apply(WatchEvent::Idle(revision(1, 6), None)).is_err());
+    assert_eq!(view.apply(WatchEvent::Idle(revision(1, 5), None)), Ok(Change::Nothing));
     view.distrust();
     assert_eq!((view.resume(), hosts(&view).len()), (None, 1));
 }
@@ -106,7 +112,13 @@ fn an_instance_without_an_address_is_left_out() {
     let mut event = instance("calc", 0);
     event.address = "example.com:80".into();
     let instances = vec![event, instance("calc", 1)];
-    let part = Part { revision: revision(1, 1), instances, last: true, authoritative: true };
+    let part = Part {
+        revision: revision(1, 1),
+        instances,
+        last: true,
+        authoritative: true,
+        ..Part::default()
+    };
     assert_eq!(hosts(&view_of([WatchEvent::Snapshot(part)])), ["host-1"]);
 }
 
@@ -124,7 +136,11 @@ fn the_set_from_disk_yields_to_a_registry_that_knows_everyone() {
 
 #[test]
 fn a_list_removes_only_when_it_continues_what_is_authoritative() {
-    let list = |at, n| Listing { revision: at, instances: vec![instance("calc", n)], more: false };
+    let list = |at, n| Listing {
+        revision: at,
+        instances: vec![instance("calc", n)],
+        ..Listing::default()
+    };
     let mut view = view_of([whole(revision(1, 5), &[0, 1], true)]);
     assert_eq!(view.refresh(list(revision(1, 4), 3)), Ok(Change::Nothing));
     view.refresh(list(revision(2, 9), 3)).unwrap();
@@ -187,7 +203,7 @@ impl Model {
             }
             Step::Whole(size) => self.send_whole(size),
             Step::Restart => self.restart(),
-            Step::Idle => self.apply(WatchEvent::Idle(self.at)),
+            Step::Idle => self.apply(WatchEvent::Idle(self.at, None)),
         }
     }
 
@@ -198,7 +214,13 @@ impl Model {
     fn changed(&mut self, upserted: Vec<Instance>, removed: Vec<InstanceId>) {
         self.at.number += 1;
         let revision = self.at;
-        self.apply(WatchEvent::Delta(Delta { revision, upserted, removed, authoritative: true }));
+        self.apply(WatchEvent::Delta(Delta {
+            revision,
+            upserted,
+            removed,
+            authoritative: true,
+            ..Delta::default()
+        }));
     }
 
     fn send_whole(&mut self, size: usize) {
@@ -207,7 +229,13 @@ impl Model {
         let mut parts: Vec<_> = all.chunks(size).map(<[_]>::to_vec).collect();
         let last = parts.pop().unwrap_or_default();
         let part = |instances, last| {
-            WatchEvent::Snapshot(Part { revision: self.at, instances, last, authoritative: true })
+            WatchEvent::Snapshot(Part {
+                revision: self.at,
+                instances,
+                last,
+                authoritative: true,
+                ..Part::default()
+            })
         };
         let mut events: Vec<_> = parts.into_iter().map(|p| part(p, false)).collect();
         events.push(part(last, true));
@@ -222,7 +250,7 @@ impl Model {
         for it in self.truth.values().cloned().collect::<Vec<_>>() {
             self.at.number += 1;
             let (revision, upserted) = (self.at, vec![it]);
-            let delta = Delta { revision, upserted, removed: vec![], authoritative: false };
+            let delta = Delta { revision, upserted, ..Delta::default() };
             self.apply(WatchEvent::Delta(delta));
         }
         self.apply(delta(self.at, &[], &[], true));
@@ -262,7 +290,13 @@ proptest! {
 
 fn whole_of(instances: Vec<Instance>) -> WatchEvent {
     let revision = revision(1, 1);
-    WatchEvent::Snapshot(Part { revision, instances, last: true, authoritative: true })
+    WatchEvent::Snapshot(Part {
+        revision,
+        instances,
+        last: true,
+        authoritative: true,
+        ..Part::default()
+    })
 }
 
 #[test]
@@ -297,7 +331,8 @@ fn a_set_that_would_fill_the_memory_is_refused_however_it_comes() {
     assert_eq!(view.apply(whole_of(vec![large.clone()])), too_large);
     view.apply(whole(revision(1, 1), &[0, 1], true)).unwrap();
     assert_eq!(view.apply(delta(revision(1, 2), &[2, 3], &[], true)), too_large);
-    let listing = Listing { revision: revision(1, 2), instances: vec![large], more: false };
+    let listing =
+        Listing { revision: revision(1, 2), instances: vec![large], ..Listing::default() };
     assert_eq!(view.refresh(listing), too_large);
 }
 
@@ -308,7 +343,8 @@ fn what_is_let_go_no_longer_counts() {
     let mut longer = instance("calc", 0);
     longer.host.push_str("-with-more");
     let upserted = vec![longer.clone()];
-    let change = Delta { revision: revision(1, 3), upserted, removed: vec![], authoritative: true };
+    let change =
+        Delta { revision: revision(1, 3), upserted, authoritative: true, ..Delta::default() };
     view.apply(WatchEvent::Delta(change)).unwrap();
     assert_eq!(view.held_size, size_of(&[longer, instance("calc", 2)]));
     view.apply(whole(revision(1, 4), &[], true)).unwrap();

@@ -125,7 +125,7 @@ async fn a_broken_watch_resumes_where_it_was() {
     let address = fleet.registry.address();
     fleet.registry.stop().await;
     fleet.registry = FakeRegistry::start_at(&fleet.authority, 1, address).await;
-    fleet.registry.event(WatchEvent::Idle(stood.unwrap()));
+    fleet.registry.event(WatchEvent::Idle(stood.unwrap(), None));
     fleet.registry.change(&[], &[]);
     fleet.registry.change(&[], &[fleet.instances[0].id.clone()]);
     eventually(&fleet.client, |known| known.is_empty()).await;
@@ -136,7 +136,7 @@ async fn a_broken_watch_resumes_where_it_was() {
 async fn a_watch_that_makes_no_sense_starts_anew_without_resuming() {
     let mut fleet = Fleet::of(&["a", "b"]).await;
     let stood = fleet.client.snapshot().revision().unwrap();
-    fleet.registry.event(WatchEvent::Idle(Revision { number: stood.number + 5, ..stood }));
+    fleet.registry.event(WatchEvent::Idle(Revision { number: stood.number + 5, ..stood }, None));
     fleet.registry.forget();
     fleet.registry.whole(&fleet.instances[1..], true);
     eventually(&fleet.client, |known| hosts(known, "calc") == ["b"]).await;
@@ -196,7 +196,7 @@ async fn a_registry_that_never_completes_its_set_is_left_for_another() {
     let builder = authority.builder().registry(&places[0]).registry(&places[1]);
     let client = builder.refresh_interval(Duration::from_millis(100)).build().await.unwrap();
     let revision = Revision { epoch: 1, number: 1 };
-    let part = Part { revision, instances: vec![], last: false, authoritative: true };
+    let part = Part { revision, authoritative: true, ..Part::default() };
     let trickle = async {
         loop {
             endless.event(WatchEvent::Snapshot(part.clone()));

@@ -1,6 +1,5 @@
 //! A registry that does as it is told.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,8 +10,7 @@ use jackfield_transport::{
     Exchange, Peer, Protocol, Role, Serve, Server, ServerConfig, TransportLimits,
 };
 use jackfield_wire::registry::{
-    Delta, Health, Instance, Listing, MethodSummary, Reply, Request, Revision, Snapshot as Part,
-    WatchEvent,
+    Delta, Instance, Listing, MethodSummary, Reply, Request, Revision, Snapshot as Part, WatchEvent,
 };
 use jackfield_wire::{FrameKind, InstanceId, ServiceName, from_cbor, to_cbor};
 use tokio::sync::watch;
@@ -77,7 +75,9 @@ impl FakeRegistry {
     pub(crate) fn whole(&mut self, instances: &[Instance], authoritative: bool) {
         self.revision.number += 1;
         let (revision, instances) = (self.revision, instances.to_vec());
-        self.event(WatchEvent::Snapshot(Part { revision, instances, last: true, authoritative }));
+        let last = true;
+        let part = Part { revision, instances, last, authoritative, ..Part::default() };
+        self.event(WatchEvent::Snapshot(part));
     }
 
     /// Sends a change.
@@ -85,7 +85,8 @@ impl FakeRegistry {
         self.revision.number += 1;
         let (revision, upserted, removed) = (self.revision, upserted.to_vec(), removed.to_vec());
         let authoritative = true;
-        self.event(WatchEvent::Delta(Delta { revision, upserted, removed, authoritative }));
+        let delta = Delta { revision, upserted, removed, authoritative, ..Delta::default() };
+        self.event(WatchEvent::Delta(delta));
     }
 
     pub(crate) fn event(&self, event: WatchEvent) {
@@ -106,7 +107,7 @@ impl FakeRegistry {
     /// What a list shows from now on, one change later than the watch.
     pub(crate) fn list(&self, instances: &[Instance]) {
         let revision = Revision { number: self.revision.number + 1, ..self.revision };
-        let listing = Listing { revision, instances: instances.to_vec(), more: false };
+        let listing = Listing { revision, instances: instances.to_vec(), ..Listing::default() };
         *self.script.listing.lock().expect("no panics under it") = Some(listing);
     }
 
@@ -167,20 +168,7 @@ pub(crate) fn instance(service: &str, name: &str, host: &Host) -> Instance {
 pub(crate) fn instance_at(service: &str, name: &str, address: SocketAddr) -> Instance {
     let service = ServiceName::new(service).expect("a test's name");
     let method = MethodSummary { name: "who".into(), wit: "who: func() -> string".into() };
-    Instance {
-        id: InstanceId::new(&service, name),
-        service,
-        address: address.to_string(),
-        host: name.into(),
-        version: None,
-        generation: None,
-        weight: 1,
-        check_healthy: true,
-        health: Health::Healthy,
-        enabled: true,
-        methods: vec![method],
-        metadata: BTreeMap::new(),
-    }
+    Instance { methods: vec![method], ..Instance::new(service, name, address.to_string()) }
 }
 
 /// Waits until the client knows what `is_right` looks for.

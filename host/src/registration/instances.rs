@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use jackfield_wire::name::{InstanceId, ServiceName};
 use jackfield_wire::reflect::MethodInfo;
-use jackfield_wire::registry::{Health, Instance, MethodSummary};
+use jackfield_wire::registry::{Instance, MethodSummary};
 
 use crate::catalog::{RejectedFile, Snapshot};
 use crate::plugin::{Method, Plugin};
@@ -53,20 +53,7 @@ impl HostPlace {
     }
 
     fn instance(&self, service: ServiceName) -> Instance {
-        Instance {
-            id: InstanceId::new(&service, &self.host),
-            service,
-            address: self.address.to_string(),
-            host: self.host.clone(),
-            version: None,
-            generation: None,
-            weight: 1,
-            check_healthy: true,
-            health: Health::Healthy,
-            enabled: true,
-            methods: Vec::new(),
-            metadata: BTreeMap::new(),
-        }
+        Instance::new(service, &self.host, self.address.to_string())
     }
 }
 

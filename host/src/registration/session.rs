@@ -278,24 +278,11 @@ const PART: usize = 512 << 10;
 mod tests {
     use super::*;
     use jackfield_wire::name::ServiceName;
-    use jackfield_wire::registry::Health;
 
     fn instance(n: usize, bytes: usize) -> Instance {
         let service = ServiceName::new(format!("service-{n}")).unwrap();
-        Instance {
-            id: InstanceId::new(&service, "host"),
-            service,
-            address: "127.0.0.1:1".into(),
-            host: "host".into(),
-            version: None,
-            generation: None,
-            weight: 1,
-            check_healthy: true,
-            health: Health::Healthy,
-            enabled: true,
-            methods: vec![],
-            metadata: BTreeMap::from([("filler".into(), "x".repeat(bytes))]),
-        }
+        let metadata = BTreeMap::from([("filler".into(), "x".repeat(bytes))]);
+        Instance { metadata, ..Instance::new(service, "host", "127.0.0.1:1") }
     }
 
     #[test]

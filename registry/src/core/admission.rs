@@ -54,7 +54,7 @@ pub(super) fn check(instance: &Instance, surroundings: Surroundings) -> Result<(
     if instance.service.as_str() == BUILTIN_SERVICE {
         return Err(Flaw::BuiltinService);
     }
-    let expected = InstanceId::new(&instance.service, &instance.host);
+    let expected = InstanceId::of(&instance.key(), &instance.host);
     if instance.id != expected {
         return Err(Flaw::Id { expected });
     }
@@ -62,6 +62,9 @@ pub(super) fn check(instance: &Instance, surroundings: Surroundings) -> Result<(
     check_text("host", &instance.host, MAX_WORD)?;
     if let Some(version) = &instance.version {
         check_text("version", version, MAX_WORD)?;
+    }
+    if let Some(zone) = &instance.zone {
+        check_text("zone", zone, MAX_WORD)?;
     }
     check_metadata(&instance.metadata)?;
     check_methods(&instance.methods)
@@ -137,7 +140,7 @@ fn is_harmful(c: char) -> bool {
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Host names and versions, in bytes; a version with build metadata fits, a document does not.
+/// Host names, zones and versions, in bytes; a version with build metadata fits, a document does not.
 const MAX_WORD: usize = 128;
 /// As Kubernetes' labels: enough for zone, rack, owner and the like.
 const MAX_METADATA_KEYS: usize = 32;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use jackfield_transport::PeerId;
-use jackfield_wire::registry::Instance;
+use jackfield_wire::registry::{Digest, Instance};
 use jackfield_wire::{InstanceId, to_cbor};
 
 use super::Counts;
@@ -22,17 +22,24 @@ pub(crate) struct Record {
     /// Who registered it, and alone may change it.
     pub(crate) owner: PeerId,
     bytes: usize,
+    digest: Digest,
 }
 
 impl Record {
     pub(crate) fn new(instance: Instance, owner: PeerId) -> Self {
-        let bytes = to_cbor(&instance).len();
-        Self { instance: Arc::new(instance), owner, bytes }
+        let encoded = to_cbor(&instance);
+        let (bytes, digest) = (encoded.len(), Digest::of(&encoded));
+        Self { instance: Arc::new(instance), owner, bytes, digest }
     }
 
     /// Length of the encoded instance.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Its share of the set's digest.
+    pub(crate) fn digest(&self) -> Digest {
+        self.digest
     }
 }
 
@@ -73,6 +80,8 @@ pub(crate) struct Liveness {
     pub(crate) lease: Option<LeaseId>,
     /// When it is removed; `None` for one that heartbeats do not decide about.
     pub(crate) expires: Option<Moment>,
+    /// When its host last said that it lives; `None` until it did so to this process.
+    pub(crate) heard: Option<Moment>,
 }
 
 /// All that an event does, or several that have nothing to do with each other.

@@ -157,9 +157,11 @@ impl Bench {
 
     /// Everything that is listed, by id.
     pub(crate) fn listed(&self) -> BTreeMap<InstanceId, Instance> {
-        let listing = self.core.list(&ListQuery { all: true, ..ListQuery::default() });
+        let listing = self.core.list(self.now, &ListQuery { all: true, ..ListQuery::default() });
         assert!(!listing.more);
-        listing.instances.into_iter().map(|instance| (instance.id.clone(), instance)).collect()
+        let instances = listing.instances.into_iter();
+        let ageless = instances.map(|i| Instance { last_heartbeat_ms: None, ..i });
+        ageless.map(|instance| (instance.id.clone(), instance)).collect()
     }
 
     pub(crate) fn health(&self, id: &InstanceId) -> Option<Health> {
@@ -203,8 +205,8 @@ impl Mirror {
                 }
                 Step::Remove(id) => {
                     let (_, record) = self.records.remove(id).expect("removed once");
-                    let service = record.instance.service.clone();
-                    self.removals.push(Removal { revision, id: id.clone(), service });
+                    let key = record.instance.key();
+                    self.removals.push(Removal { revision, id: id.clone(), key });
                 }
             }
         }
@@ -232,18 +234,7 @@ pub(crate) fn id(service: &str, host: &str) -> InstanceId {
 }
 
 pub(crate) fn instance(service: &str, host: &str) -> Instance {
-    Instance {
-        id: id(service, host),
-        service: ServiceName::new(service).unwrap(),
-        address: "127.0.0.1:4433".into(),
-        host: host.into(),
-        version: None,
-        generation: None,
-        weight: 1,
-        check_healthy: true,
-        health: Health::Healthy,
-        enabled: true,
-        methods: vec![MethodSummary { name: "add".into(), wit: "add: func()".into() }],
-        metadata: BTreeMap::new(),
-    }
+    let methods = vec![MethodSummary { name: "add".into(), wit: "add: func()".into() }];
+    let service = ServiceName::new(service).unwrap();
+    Instance { methods, ..Instance::new(service, host, "127.0.0.1:4433") }
 }

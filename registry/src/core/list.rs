@@ -1,54 +1,74 @@
 //! Parts of the set, in the order of ids.
 //!
-//! Ids are `SERVICE@HOST`, so a service's instances lie together and need no index of their own.
+//! Ids are `SERVICE@HOST` and `NAMESPACE/SERVICE@HOST`, so a service's instances lie together and
+//! need no index of their own.
 
 use std::ops::Bound;
 use std::sync::Arc;
 
+use jackfield_wire::InstanceId;
 use jackfield_wire::registry::{Instance, ListQuery, Listing};
-use jackfield_wire::{InstanceId, ServiceName};
 
-use super::{Core, Held};
+use super::{Core, Held, Moment, Scope};
 
 impl Core {
     /// One part of a list.
-    pub(crate) fn list(&self, query: &ListQuery) -> Listing {
-        let revision = self.revision();
+    pub(crate) fn list(&self, now: Moment, query: &ListQuery) -> Listing {
+        let scope = Scope::new(query.namespace.as_ref(), query.service.as_ref());
+        let mut listing = Listing {
+            revision: self.revision(),
+            authoritative: self.is_authoritative(now),
+            ..Listing::default()
+        };
         let wanted = |held: &&Held| query.all || held.record.instance.is_available();
-        let mut held = self.range(query.service.as_ref(), query.after.as_ref()).filter(wanted);
         let mut part = Part::default();
-        let mut instances = Vec::new();
-        for held in held.by_ref() {
+        for held in self.range(&scope, query.after.as_ref()).filter(wanted) {
             if !part.takes(held.record.bytes()) {
-                return Listing { revision, instances, more: true };
+                listing.more = true;
+                break;
             }
-            instances.push(Instance::clone(&held.record.instance));
+            listing.instances.push(held.listed(now));
         }
-        Listing { revision, instances, more: false }
+        listing
     }
 
-    /// Everything, or everything of a service, as it is now.
-    pub(super) fn collect(&self, service: Option<&ServiceName>) -> Vec<(usize, Arc<Instance>)> {
-        let held = self.range(service, None);
+    /// Everything in a scope, as it is now.
+    pub(super) fn collect(&self, scope: &Scope) -> Vec<(usize, Arc<Instance>)> {
+        let held = self.range(scope, None);
         held.map(|held| (held.record.bytes(), Arc::clone(&held.record.instance))).collect()
     }
 
-    fn range(
-        &self,
-        service: Option<&ServiceName>,
+    fn range<'a>(
+        &'a self,
+        scope: &'a Scope,
         after: Option<&InstanceId>,
-    ) -> impl Iterator<Item = &Held> {
-        let first = service.map(|service| InstanceId::new(service, ""));
-        let start = match after {
-            Some(after) if first.as_ref().is_none_or(|first| after >= first) => {
-                Bound::Excluded(after.clone())
+    ) -> impl Iterator<Item = &'a Held> {
+        let prefix = scope.prefix();
+        let start = match (after, &prefix) {
+            (Some(after), Some(prefix)) if after.as_str() < prefix.as_str() => {
+                Bound::Included(prefix.as_str())
             }
-            _ => first.map_or(Bound::Unbounded, Bound::Included),
+            (Some(after), _) => Bound::Excluded(after.as_str()),
+            (None, Some(prefix)) => Bound::Included(prefix.as_str()),
+            (None, None) => Bound::Unbounded,
         };
-        let held = self.held.range((start, Bound::Unbounded)).map(|(_, held)| held);
-        held.take_while(move |held| {
-            service.is_none_or(|name| held.record.instance.service == *name)
+        let held = self.held.range::<str, _>((start, Bound::Unbounded));
+        held.take_while(move |(id, _)| {
+            prefix.as_ref().is_none_or(|prefix| id.as_str().starts_with(prefix.as_str()))
         })
+        .map(|(_, held)| held)
+        .filter(|held| scope.covers(&held.record.instance))
+    }
+}
+
+impl Held {
+    /// As lists tell it: with the age of its last heartbeat.
+    fn listed(&self, now: Moment) -> Instance {
+        let age = self.liveness.heard.map(|heard| now.after(heard).as_millis());
+        Instance {
+            last_heartbeat_ms: age.map(|age| u32::try_from(age).unwrap_or(u32::MAX)),
+            ..Instance::clone(&self.record.instance)
+        }
     }
 }
 
@@ -75,11 +95,12 @@ const PART_BYTES: usize = 256 << 10;
 mod tests {
     use super::*;
     use crate::core::fixture::{Bench, instance};
+    use jackfield_wire::ServiceName;
     use jackfield_wire::registry::Health;
 
     fn query(service: Option<&str>) -> ListQuery {
         let service = service.map(|name| ServiceName::new(name).unwrap());
-        ListQuery { service, all: true, after: None }
+        ListQuery { service, all: true, ..ListQuery::default() }
     }
 
     fn ids(listing: &Listing) -> Vec<&str> {
@@ -93,9 +114,9 @@ mod tests {
             bench.register("a", vec![instance(service, "a")]);
             bench.register("b", vec![instance(service, "b")]);
         }
-        assert_eq!(ids(&bench.core.list(&query(Some("calc")))), ["calc@a", "calc@b"]);
-        assert!(ids(&bench.core.list(&query(Some("none")))).is_empty());
-        assert_eq!(bench.core.list(&query(None)).instances.len(), 10);
+        assert_eq!(ids(&bench.core.list(bench.now, &query(Some("calc")))), ["calc@a", "calc@b"]);
+        assert!(ids(&bench.core.list(bench.now, &query(Some("none")))).is_empty());
+        assert_eq!(bench.core.list(bench.now, &query(None)).instances.len(), 10);
     }
 
     #[test]
@@ -107,7 +128,7 @@ mod tests {
         }
         let (mut found, mut parts, mut query) = (Vec::new(), 0, query(None));
         loop {
-            let listing = bench.core.list(&query);
+            let listing = bench.core.list(bench.now, &query);
             assert!(jackfield_wire::to_cbor(&listing).len() < 300 << 10);
             query.after = listing.instances.last().map(|instance| instance.id.clone());
             found.extend(listing.instances.iter().map(|i| i.service.to_string()));
@@ -127,8 +148,8 @@ mod tests {
         bench.register("b", vec![instance("calc", "b")]);
         bench.lose("a");
         let available = ListQuery { all: false, ..query(None) };
-        assert_eq!(ids(&bench.core.list(&available)), ["calc@b"]);
-        let all = bench.core.list(&query(None));
+        assert_eq!(ids(&bench.core.list(bench.now, &available)), ["calc@b"]);
+        let all = bench.core.list(bench.now, &query(None));
         assert_eq!(ids(&all), ["calc@a", "calc@b"]);
         assert_eq!(all.instances[0].health, Health::Suspect);
     }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jackfield_wire::{InstanceId, ServiceName};
+use jackfield_wire::{InstanceId, ServiceKey};
 
 use super::change::Record;
 
@@ -25,12 +25,12 @@ pub(super) struct Log {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) id: InstanceId,
-    pub(super) service: ServiceName,
+    pub(super) key: ServiceKey,
 }
 
 impl Entry {
     pub(super) fn of(record: &Record) -> Self {
-        Self { id: record.instance.id.clone(), service: record.instance.service.clone() }
+        Self { id: record.instance.id.clone(), key: record.instance.key() }
     }
 }
 

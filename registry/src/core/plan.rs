@@ -31,7 +31,10 @@ impl Core {
             let record = self.admit(holder, instance)?;
             let id = record.instance.id.clone();
             let expires = self.expiry(now, &record.instance);
-            plan.hold(id.clone(), Liveness { lease: Some(holder.lease), expires });
+            plan.hold(
+                id.clone(),
+                Liveness { lease: Some(holder.lease), expires, heard: Some(now) },
+            );
             let held = self.held.get(&id);
             if held.is_none_or(|held| held.record != record) {
                 plan.put(record);
@@ -163,7 +166,12 @@ impl Core {
         if let Some(held) = self.held.get(&id) {
             check_owner(holder, held)?;
         }
-        let healthy = Instance { health: Health::Healthy, ..instance };
+        let healthy = Instance {
+            health: Health::Healthy,
+            operator: None,
+            last_heartbeat_ms: None,
+            ..instance
+        };
         let record = Record::new(healthy, holder.peer.clone());
         if record.bytes() > MAX_INSTANCE_BYTES {
             let flaw = Flaw::TooLarge { bytes: record.bytes(), limit: MAX_INSTANCE_BYTES };
@@ -234,6 +242,7 @@ impl Held {
     }
 
     fn renew(&mut self, now: Moment, ttl: Duration) {
+        self.liveness.heard = Some(now);
         if !is_draining(self) {
             self.extend(now, ttl);
         }

@@ -100,7 +100,7 @@ struct Client {
 impl Client {
     fn new(service: Option<&str>) -> Self {
         let service = service.map(|name| ServiceName::new(name).unwrap());
-        let query = WatchQuery { service, resume: None };
+        let query = WatchQuery { service, ..WatchQuery::default() };
         let watch = Watcher::new(query.clone());
         Self { query, watch, set: BTreeMap::new(), parts: BTreeMap::new(), last: None }
     }
@@ -140,7 +140,7 @@ impl Client {
                 self.set.extend(delta.upserted.into_iter().map(|i| (i.id.clone(), i)));
                 self.last = Some(delta.revision);
             }
-            WatchEvent::Idle(revision) => assert_eq!(Some(revision), self.last),
+            WatchEvent::Idle(revision, _) => assert_eq!(Some(revision), self.last),
         }
     }
 }

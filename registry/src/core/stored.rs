@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use jackfield_wire::registry::{Health, Instance};
-use jackfield_wire::{InstanceId, ServiceName};
+use jackfield_wire::{InstanceId, ServiceKey};
 
 use super::change::{Liveness, Record};
 use super::log::{Entry, Log};
+use super::tally::Tallies;
 use super::timers::Timers;
 use super::{Core, Counts, MAX_REMOVALS, Moment, Rules};
 
@@ -33,7 +34,7 @@ pub(crate) struct Removal {
     /// When.
     pub(crate) revision: u64,
     pub(crate) id: InstanceId,
-    pub(crate) service: ServiceName,
+    pub(crate) key: ServiceKey,
 }
 
 impl Core {
@@ -50,6 +51,7 @@ impl Core {
             held: BTreeMap::new(),
             leases: HashMap::new(),
             shares: HashMap::new(),
+            tallies: Tallies::default(),
             timers: Timers::default(),
             log: remember(&stored),
             counts: Counts::default(),
@@ -59,7 +61,7 @@ impl Core {
             let id = record.instance.id.clone();
             let expires = core.grace(now, &record.instance);
             core.insert(record, changed);
-            core.set_liveness(&id, Liveness { lease: None, expires });
+            core.set_liveness(&id, Liveness { expires, ..Liveness::default() });
         }
         core
     }
@@ -76,7 +78,7 @@ impl Core {
 fn remember(stored: &Stored) -> Log {
     let changes = stored.records.iter().map(|(changed, record)| (*changed, Entry::of(record)));
     let removals = stored.removals.iter().map(|removal| {
-        (removal.revision, Entry { id: removal.id.clone(), service: removal.service.clone() })
+        (removal.revision, Entry { id: removal.id.clone(), key: removal.key.clone() })
     });
     Log::restored(stored.revision, stored.floor, MAX_REMOVALS, changes, removals)
 }

@@ -7,16 +7,18 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use jackfield_wire::registry::{Delta, Instance, Revision, Snapshot, WatchEvent, WatchQuery};
-use jackfield_wire::{InstanceId, ServiceName};
+use jackfield_wire::InstanceId;
+use jackfield_wire::registry::{
+    Delta, Digest, Instance, Revision, Snapshot, WatchEvent, WatchQuery,
+};
 
 use super::list::Part;
-use super::{Core, Moment};
+use super::{Core, Moment, Scope};
 
 /// One watch.
 #[derive(Debug)]
 pub(crate) struct Watcher {
-    service: Option<ServiceName>,
+    scope: Scope,
     place: Place,
     /// The revision of the last event.
     told: Option<Revision>,
@@ -27,14 +29,20 @@ enum Place {
     /// Nothing was sent.
     Start(Option<Revision>),
     /// In the middle of a full set.
-    Set { revision: Revision, rest: VecDeque<(usize, Arc<Instance>)>, authoritative: bool },
+    Set {
+        revision: Revision,
+        rest: VecDeque<(usize, Arc<Instance>)>,
+        authoritative: bool,
+        digest: Digest,
+    },
     /// Everything up to this revision was sent.
     At { number: u64, authoritative: bool },
 }
 
 impl Watcher {
     pub(crate) fn new(query: WatchQuery) -> Self {
-        Self { service: query.service, place: Place::Start(query.resume), told: None }
+        let scope = Scope::new(query.namespace.as_ref(), query.service.as_ref());
+        Self { scope, place: Place::Start(query.resume), told: None }
     }
 
     /// The next event, if there is something to say. Ask again until there is not, then wait for
@@ -64,25 +72,30 @@ impl Watcher {
         }
         let Place::At { number, authoritative } = self.place else { return None };
         let revision = Revision { epoch: core.epoch, number };
+        let digest = core.tallies.of(&self.scope).digest;
         if self.told == Some(revision) {
-            return Some(WatchEvent::Idle(revision));
+            return Some(WatchEvent::Idle(revision, Some(digest)));
         }
         self.told = Some(revision);
-        Some(Changes::default().into_event(revision, authoritative))
+        let nothing = Changes { digest: Some(digest), ..Changes::default() };
+        Some(nothing.into_event(revision, authoritative))
     }
 
     fn begin_set(&mut self, core: &Core, now: Moment) -> WatchEvent {
-        let rest = core.collect(self.service.as_ref()).into();
-        let authoritative = core.is_authoritative(now);
-        self.place = Place::Set { revision: core.revision(), rest, authoritative };
+        self.place = Place::Set {
+            revision: core.revision(),
+            rest: core.collect(&self.scope).into(),
+            authoritative: core.is_authoritative(now),
+            digest: core.tallies.of(&self.scope).digest,
+        };
         self.set_part()
     }
 
     fn set_part(&mut self) -> WatchEvent {
-        let Place::Set { revision, rest, authoritative } = &mut self.place else {
+        let Place::Set { revision, rest, authoritative, digest } = &mut self.place else {
             unreachable!("called with a set begun")
         };
-        let (revision, authoritative) = (*revision, *authoritative);
+        let (revision, authoritative, digest) = (*revision, *authoritative, *digest);
         let mut part = Part::default();
         let mut instances = Vec::new();
         while rest.front().is_some_and(|(bytes, _)| part.takes(*bytes)) {
@@ -92,7 +105,16 @@ impl Watcher {
         if last {
             self.place = Place::At { number: revision.number, authoritative };
         }
-        WatchEvent::Snapshot(Snapshot { revision, instances, last, authoritative })
+        let digest = last.then_some(digest);
+        let services = Vec::new();
+        WatchEvent::Snapshot(Snapshot {
+            revision,
+            instances,
+            last,
+            authoritative,
+            services,
+            digest,
+        })
     }
 
     fn go_on(&mut self, core: &Core, now: Moment, number: u64, sent: Sent) -> Option<WatchEvent> {
@@ -116,7 +138,7 @@ impl Watcher {
         let mut part = Part::default();
         let mut complete = number;
         for (revision, entry) in core.log.since(number) {
-            let watched = self.service.as_ref().is_none_or(|service| entry.service == *service);
+            let watched = self.scope.covers_key(&entry.key);
             let held = core.held.get(&entry.id);
             let bytes = held.map_or(entry.id.as_str().len(), |held| held.record.bytes());
             // A removal of what is there again: its newer entry says so.
@@ -133,6 +155,8 @@ impl Watcher {
             }
             complete = revision;
         }
+        let whole = changes.until == core.log.latest();
+        changes.digest = whole.then(|| core.tallies.of(&self.scope).digest);
         changes
     }
 }
@@ -150,6 +174,8 @@ struct Changes {
     upserted: Vec<Instance>,
     removed: Vec<InstanceId>,
     until: u64,
+    /// Of the set after them, when they are all.
+    digest: Option<Digest>,
 }
 
 impl Changes {
@@ -158,8 +184,9 @@ impl Changes {
     }
 
     fn into_event(self, revision: Revision, authoritative: bool) -> WatchEvent {
-        let Self { upserted, removed, .. } = self;
-        WatchEvent::Delta(Delta { revision, upserted, removed, authoritative })
+        let Self { upserted, removed, digest, .. } = self;
+        let services = Vec::new();
+        WatchEvent::Delta(Delta { revision, upserted, removed, authoritative, services, digest })
     }
 }
 
@@ -167,7 +194,7 @@ fn revision_of(event: &WatchEvent) -> Revision {
     match event {
         WatchEvent::Snapshot(snapshot) => snapshot.revision,
         WatchEvent::Delta(delta) => delta.revision,
-        WatchEvent::Idle(revision) => *revision,
+        WatchEvent::Idle(revision, _) => *revision,
     }
 }
 
@@ -175,11 +202,12 @@ fn revision_of(event: &WatchEvent) -> Revision {
 mod tests {
     use super::*;
     use crate::core::fixture::{Bench, TTL, id, instance};
+    use jackfield_wire::ServiceName;
     use jackfield_wire::registry::Health;
 
     fn watcher(service: Option<&str>, resume: Option<Revision>) -> Watcher {
         let service = service.map(|name| ServiceName::new(name).unwrap());
-        Watcher::new(WatchQuery { service, resume })
+        Watcher::new(WatchQuery { service, resume, namespace: None })
     }
 
     fn one_delta(bench: &Bench, watcher: &mut Watcher) -> Delta {
@@ -250,7 +278,9 @@ mod tests {
         assert!(quiet.upserted.is_empty() && quiet.removed.is_empty());
         assert_eq!(quiet.revision, bench.core.revision());
         let idle = watcher.idle(&bench.core, bench.now);
-        assert_eq!(idle, Some(WatchEvent::Idle(bench.core.revision())));
+        let digest = quiet.digest;
+        assert_eq!(idle, Some(WatchEvent::Idle(bench.core.revision(), digest)));
+        assert_eq!(digest, Some(Digest::default()));
     }
 
     #[test]
@@ -399,7 +429,7 @@ mod tests {
         match event {
             WatchEvent::Snapshot(set) => set.instances.len(),
             WatchEvent::Delta(delta) => delta.upserted.len(),
-            WatchEvent::Idle(_) => 0,
+            WatchEvent::Idle(..) => 0,
         }
     }
 }

@@ -62,7 +62,7 @@ impl Shell {
 
     fn health(&self) -> Option<Health> {
         let all = ListQuery { all: true, ..ListQuery::default() };
-        let listing = self.view.read(|core, _| core.list(&all));
+        let listing = self.view.read(|core, now| core.list(now, &all));
         listing.instances.first().map(|instance| instance.health)
     }
 

@@ -1,13 +1,12 @@
 //! A host as the registry sees it: one connection, one request at a time.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use jackfield_transport::{
     Connection, Dialer, Identity, Protocol, Role, StateDir, TransportLimits,
 };
-use jackfield_wire::registry::{Health, Instance, MethodSummary, Reply, Request};
-use jackfield_wire::{FrameKind, InstanceId, ServiceName, from_cbor, to_cbor};
+use jackfield_wire::registry::{Instance, MethodSummary, Reply, Request};
+use jackfield_wire::{FrameKind, ServiceName, from_cbor, to_cbor};
 
 /// A host and its connection.
 pub(crate) struct Peer {
@@ -37,18 +36,9 @@ impl Peer {
     pub(crate) fn instance(&self, service: &str, version: &str) -> Instance {
         let service = ServiceName::new(service).expect("a name");
         Instance {
-            id: InstanceId::new(&service, &self.name),
-            service,
-            address: "127.0.0.1:4433".into(),
-            host: self.name.clone(),
             version: Some(version.into()),
-            generation: None,
-            weight: 1,
-            check_healthy: true,
-            health: Health::Healthy,
-            enabled: true,
             methods: vec![MethodSummary { name: "add".into(), wit: "add: func()".into() }],
-            metadata: BTreeMap::new(),
+            ..Instance::new(service, &self.name, "127.0.0.1:4433")
         }
     }
 }

@@ -32,7 +32,8 @@ async fn a_watcher_resumes_across_a_restart_without_the_whole_set() {
     right.deregister(&[id("calc", "right")]).await;
 
     let world = world.restart().await;
-    let mut missed = world.client().await.watch(WatchQuery { service: None, resume }).await;
+    let mut missed =
+        world.client().await.watch(WatchQuery { resume, ..WatchQuery::default() }).await;
     assert_eq!(missed.set.keys().collect::<Vec<_>>(), [&id("calc", "right")]);
     assert_eq!(missed.set[&id("calc", "right")].health, Health::Draining);
     left.hang_up();
@@ -46,7 +47,7 @@ async fn a_new_store_begins_a_new_count() {
     let (old, new) = (World::durable(), World::durable());
     new.host("left").await.register(vec![instance("calc", "left")]).await;
     let resume = old.watch().await.revision;
-    let watching = new.client().await.watch(WatchQuery { service: None, resume }).await;
+    let watching = new.client().await.watch(WatchQuery { resume, ..WatchQuery::default() }).await;
     assert_eq!(watching.set.len(), 1);
     assert_ne!(watching.revision.map(|r| r.epoch), resume.map(|r| r.epoch));
 }

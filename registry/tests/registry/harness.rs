@@ -151,7 +151,15 @@ impl Caller {
         }
     }
 
+    /// A list as it would be a moment later: without the age of heartbeats.
     pub(crate) async fn list(&self, query: ListQuery) -> Listing {
+        let mut listing = self.aged(query).await;
+        listing.instances.iter_mut().for_each(|instance| instance.last_heartbeat_ms = None);
+        listing
+    }
+
+    /// A list as it is.
+    pub(crate) async fn aged(&self, query: ListQuery) -> Listing {
         match self.ask(&Request::List(query)).await {
             Reply::Listed(listing) => listing,
             other => panic!("no list: {other:?}"),
@@ -211,7 +219,7 @@ impl Watching {
         loop {
             match self.next().await {
                 WatchEvent::Delta(delta) => return delta,
-                WatchEvent::Idle(_) => {}
+                WatchEvent::Idle(..) => {}
                 other => panic!("a delta expected: {other:?}"),
             }
         }
@@ -239,7 +247,7 @@ impl Watching {
                 delta.removed.iter().for_each(|id| drop(self.set.remove(id)));
                 (delta.revision, &delta.upserted)
             }
-            WatchEvent::Idle(revision) => (*revision, &Vec::new()),
+            WatchEvent::Idle(revision, _) => (*revision, &Vec::new()),
         };
         self.set.extend(upserted.iter().map(|i| (i.id.clone(), i.clone())));
         self.revision = Some(revision);
@@ -268,20 +276,10 @@ pub(crate) fn id(service: &str, host: &str) -> InstanceId {
 }
 
 pub(crate) fn instance(service: &str, host: &str) -> Instance {
-    Instance {
-        id: id(service, host),
-        service: ServiceName::new(service).unwrap(),
-        address: "127.0.0.1:4433".into(),
-        host: host.into(),
-        version: Some("1.0.0".into()),
-        generation: None,
-        weight: 1,
-        check_healthy: true,
-        health: Health::Healthy,
-        enabled: true,
-        methods: vec![MethodSummary { name: "add".into(), wit: "add: func()".into() }],
-        metadata: BTreeMap::new(),
-    }
+    let methods = vec![MethodSummary { name: "add".into(), wit: "add: func()".into() }];
+    let service = ServiceName::new(service).unwrap();
+    let version = Some("1.0.0".into());
+    Instance { version, methods, ..Instance::new(service, host, "127.0.0.1:4433") }
 }
 
 /// Far beyond anything that a loaded machine needs.

@@ -130,7 +130,7 @@ async fn lists_are_by_service_and_of_the_healthy_unless_all_are_asked_for() {
         listing.instances.into_iter().map(|instance| instance.id).collect()
     };
     assert_eq!(ids(client.list(healthy).await), [id("calc", "left")]);
-    let all = ListQuery { service: calc, all: true, after: None };
+    let all = ListQuery { service: calc, all: true, ..ListQuery::default() };
     assert_eq!(ids(client.list(all).await), [id("calc", "left"), id("calc", "right")]);
     assert_eq!(
         client.list(ListQuery { all: true, ..ListQuery::default() }).await.instances.len(),

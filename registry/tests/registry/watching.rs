@@ -1,5 +1,6 @@
 //! Watches over the wire.
 
+use jackfield_wire::Namespace;
 use jackfield_wire::registry::{ListQuery, WatchEvent, WatchQuery};
 
 use crate::harness::{Watching, World, id, instance, soon};
@@ -34,7 +35,7 @@ async fn fifty_watchers_see_the_same() {
 async fn a_watch_of_one_service_is_silent_about_others() {
     let world = World::new();
     let service = Some(instance("calc", "left").service);
-    let query = WatchQuery { service, resume: None };
+    let query = WatchQuery { service, ..WatchQuery::default() };
     let mut watching = world.client().await.watch(query).await;
     let host = world.host("left").await;
     host.register(vec![instance("text", "left")]).await;
@@ -51,7 +52,7 @@ async fn a_watch_resumes_where_it_was_on_another_connection() {
     let Watching { revision, caller, .. } = world.watch().await;
     caller.hang_up();
     host.register(vec![instance("text", "left")]).await;
-    let query = WatchQuery { service: None, resume: revision };
+    let query = WatchQuery { resume: revision, ..WatchQuery::default() };
     let watching = world.client().await.watch(query).await;
     let missed: Vec<_> = watching.set.into_keys().collect();
     assert_eq!(missed, [id("text", "left")]);
@@ -63,8 +64,33 @@ async fn a_revision_of_another_registry_gets_the_whole_set() {
     let host = new.host("left").await;
     host.register(vec![instance("calc", "left")]).await;
     let resume = old.watch().await.revision;
-    let watching = new.client().await.watch(WatchQuery { service: None, resume }).await;
+    let watching = new.client().await.watch(WatchQuery { resume, ..WatchQuery::default() }).await;
     assert_eq!(watching.set.len(), 1);
+}
+
+#[tokio::test]
+async fn a_list_tells_how_long_ago_the_last_heartbeat_was() {
+    let world = World::new();
+    let host = world.host("left").await;
+    host.register(vec![instance("calc", "left")]).await;
+    let age = async || host.aged(ListQuery::default()).await.instances[0].last_heartbeat_ms;
+    assert!(age().await.is_some());
+}
+
+#[tokio::test]
+async fn a_watcher_of_a_namespace_sees_that_and_no_other() {
+    let world = World::new();
+    let host = world.host("left").await;
+    let staging = Namespace::new("staging").unwrap();
+    let there = instance("calc", "left").in_namespace(staging.clone());
+    host.register(vec![instance("calc", "left"), there.clone()]).await;
+    let query = WatchQuery { namespace: Some(staging.clone()), ..WatchQuery::default() };
+    let watching = world.client().await.watch(query).await;
+    assert_eq!(watching.set.values().collect::<Vec<_>>(), [&there]);
+    let query = ListQuery { namespace: Some(staging), ..ListQuery::default() };
+    assert_eq!(world.client().await.list(query).await.instances, [there]);
+    let everywhere = world.client().await.list(ListQuery::default()).await;
+    assert_eq!(everywhere.instances.len(), 2);
 }
 
 #[tokio::test]
@@ -77,7 +103,7 @@ async fn silence_brings_signs_of_life_and_authority_is_told_when_it_comes() {
     let revision = watching.revision;
     for _ in 0..3 {
         let event = watching.next().await;
-        assert_eq!(Some(event), revision.map(WatchEvent::Idle));
+        assert!(matches!(event, WatchEvent::Idle(at, Some(_)) if Some(at) == revision));
     }
     assert!(world.registry.status().authoritative);
     assert!(!World::new().watch().await.authoritative);

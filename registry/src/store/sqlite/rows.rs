@@ -3,7 +3,7 @@
 
 use jackfield_transport::PeerId;
 use jackfield_wire::registry::Instance;
-use jackfield_wire::{InstanceId, ServiceName, from_cbor, to_cbor};
+use jackfield_wire::{InstanceId, ServiceKey, from_cbor, to_cbor};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use sha2::{Digest as _, Sha256};
 
@@ -147,9 +147,9 @@ fn read_removal(row: &Row<'_>, latest: u64) -> Result<Removal, Unread> {
     let bad = || format!("the row of removal {revision}");
     let sealed = seal(&[&revision.to_le_bytes(), id.as_bytes()]);
     check(sealed == row.get::<_, i64>(2)? && revision <= latest, bad)?;
-    let (service, host) = id.split_once('@').ok_or_else(|| Unread::Damaged(bad()))?;
-    let service = ServiceName::new(service).map_err(|_| Unread::Damaged(bad()))?;
-    Ok(Removal { revision, id: InstanceId::new(&service, host), service })
+    let (key, host) = id.split_once('@').ok_or_else(|| Unread::Damaged(bad()))?;
+    let key: ServiceKey = key.parse().map_err(|_| Unread::Damaged(bad()))?;
+    Ok(Removal { revision, id: InstanceId::of(&key, host), key })
 }
 
 fn check(good: bool, what: impl FnOnce() -> String) -> Result<(), Unread> {
