@@ -80,13 +80,18 @@ pub(crate) async fn attempt(
     deadline: &Deadline,
 ) -> Result<Answered, Failed> {
     let started = Instant::now();
+    let metered = pool.telemetry().attempt(&spec.target.service, to.address);
     let progress = Progress::begin();
     let exchange = converse(pool, to, spec, deadline, &progress);
     let trouble = match timeout_at(deadline.at(), exchange).await {
-        Ok(Ok(answered)) => return Ok(answered),
+        Ok(Ok(answered)) => {
+            metered.ended(Status::Ok);
+            return Ok(answered);
+        }
         Ok(Err(trouble)) => trouble,
         Err(_) => Trouble::timeout(&progress),
     };
+    metered.ended(trouble.outcome.status);
     Err(trouble.happened(to, progress.get().0, started.elapsed()))
 }
 

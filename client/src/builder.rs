@@ -258,7 +258,7 @@ impl ClientBuilder {
             texts.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
         let last_good =
             self.last_good.as_ref().map(|path| LastGood::new(path.clone(), &registries));
-        let shared = Arc::new(Shared::new(&registries));
+        let shared = Arc::new(Shared::new(&registries, pool.telemetry().clone()));
         let settings = Settings {
             registries,
             connect_timeout: self.connect_timeout,

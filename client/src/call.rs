@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use jackfield_wire::ServiceName;
 use jackfield_wire::name::BUILTIN_SERVICE;
-use jackfield_wire::{Executed, ServiceName};
 use tokio::time::timeout_at;
 
 use crate::answer::Answer;
@@ -24,7 +24,7 @@ use crate::spec::{Route, Spec};
 
 /// Runs a call to its end. Dropping the future cancels it, on the host too.
 pub(crate) async fn run(inner: &Inner, spec: &Spec) -> Result<Answer, CallError> {
-    let deadline = Deadline::after(spec.deadline);
+    let deadline = Deadline::after(spec.deadline).or_sooner(spec.context.left());
     let mut history = Vec::new();
     loop {
         let to = choose(inner, spec, &deadline, &mut history).await?;
@@ -39,7 +39,9 @@ pub(crate) async fn run(inner: &Inner, spec: &Spec) -> Result<Answer, CallError>
             Decision::Exhausted if history.len() > 1 => {
                 return Err(exhausted(spec, history));
             }
-            Decision::Exhausted | Decision::Final => return Err(conclude(spec, failed, history)),
+            Decision::Exhausted | Decision::Final => {
+                return Err(conclude(spec, failed, &deadline, history));
+            }
         }
         if let (Source::Direct(direct), FailureKind::Connect) = (&inner.source, failed.kind) {
             // A name server may be slower than the call may take.
@@ -216,12 +218,15 @@ fn exhausted(spec: &Spec, attempts: Vec<Attempt>) -> CallError {
     CallError::MaxRetriesExceeded(Box::new(MaxRetriesExceeded { target, attempts, executed }))
 }
 
-fn conclude(spec: &Spec, failed: Failed, attempts: Vec<Attempt>) -> CallError {
+fn conclude(spec: &Spec, failed: Failed, deadline: &Deadline, attempts: Vec<Attempt>) -> CallError {
     let target = spec.target.clone();
     let executed = Attempt::executed_in_any(&attempts);
     match failed.kind {
         FailureKind::Timeout => {
-            CallError::RequestTimeout(Box::new(timeout(spec, &failed, executed, attempts)))
+            let phase = failed.attempt.phase;
+            let deadline = deadline.total();
+            let error = RequestTimeout { target, deadline, phase, executed, attempts };
+            CallError::RequestTimeout(Box::new(error))
         }
         FailureKind::Connect => CallError::Connect(Box::new(ConnectError { target, attempts })),
         FailureKind::Transport => {
@@ -235,21 +240,6 @@ fn conclude(spec: &Spec, failed: Failed, attempts: Vec<Attempt>) -> CallError {
             value: failed.value,
             attempts,
         })),
-    }
-}
-
-fn timeout(
-    spec: &Spec,
-    failed: &Failed,
-    executed: Executed,
-    attempts: Vec<Attempt>,
-) -> RequestTimeout {
-    RequestTimeout {
-        target: spec.target.clone(),
-        deadline: spec.deadline,
-        phase: failed.attempt.phase,
-        executed,
-        attempts,
     }
 }
 

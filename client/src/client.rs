@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::builder::ClientBuilder;
 use crate::chance::Chance;
+use crate::context::Context;
 use crate::direct::Direct;
 use crate::discovery::{RegistryLink, Shared};
 use crate::error::{CallError, NoRegistry};
@@ -179,6 +180,7 @@ impl Client {
             idempotent: false,
             balance: *balance,
             key: None,
+            context: Context::current(),
             trace: None,
             retry: *retry,
         }

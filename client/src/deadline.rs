@@ -21,6 +21,16 @@ impl Deadline {
         self.started + self.total
     }
 
+    /// This one, or what is left until `other` when that is sooner.
+    pub(crate) fn or_sooner(self, other: Option<Duration>) -> Self {
+        Self { total: other.map_or(self.total, |other| self.total.min(other)), ..self }
+    }
+
+    /// What it was at the start.
+    pub(crate) fn total(&self) -> Duration {
+        self.total
+    }
+
     pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }

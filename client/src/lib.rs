@@ -34,12 +34,14 @@
 mod answer;
 mod attempt;
 mod backoff;
+pub mod blocking;
 mod builder;
 mod call;
 mod candidates;
 mod chain;
 mod chance;
 mod client;
+mod context;
 mod deadline;
 mod direct;
 mod discovery;
@@ -54,12 +56,14 @@ mod request;
 mod retry;
 mod snapshot;
 mod spec;
+mod telemetry;
 mod values;
 mod view;
 
 pub use answer::Answer;
 pub use builder::{BuildError, ClientBuilder, DEFAULT_REGISTRY};
 pub use client::Client;
+pub use context::Context;
 pub use discovery::RegistryLink;
 pub use error::{
     Attempt, CallError, ConnectError, DecodeError, EncodeError, MaxRetriesExceeded,

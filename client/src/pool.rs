@@ -21,10 +21,12 @@ use crate::backoff::Backoff;
 use crate::chain::chain;
 use crate::chance::Chance;
 use crate::retry::Cure;
+use crate::telemetry::{Telemetry, There};
 
 /// The connections of one client.
 pub(crate) struct Pool {
     dialer: Dialer,
+    telemetry: Arc<Telemetry>,
     keeping: Keeping,
     chance: Chance,
     tasks: TaskTracker,
@@ -46,7 +48,7 @@ pub(crate) struct Keeping {
 
 enum Slot {
     Dialing { outcome: watch::Receiver<Option<Dialed>>, failures: u32, since: Instant },
-    Ready { connection: Connection, made: Instant, used: Instant },
+    Ready { connection: Connection, made: Instant, used: Instant, _counted: There },
     Down { until: Instant, failures: u32 },
 }
 
@@ -75,7 +77,8 @@ impl Pool {
     ) -> Arc<Self> {
         let chance = Chance::seeded(seed);
         let (tasks, slots) = (TaskTracker::new(), Mutex::default());
-        let pool = Arc::new(Self { dialer, keeping, chance, tasks, stop, slots });
+        let telemetry = Arc::new(Telemetry::new());
+        let pool = Arc::new(Self { dialer, telemetry, keeping, chance, tasks, stop, slots });
         let sweeping = pool.stop.clone().run_until_cancelled_owned(sweep(Arc::downgrade(&pool)));
         pool.tasks.spawn(sweeping);
         pool
@@ -101,6 +104,11 @@ impl Pool {
             }
             _ => Ok(connection),
         }
+    }
+
+    /// What its calls and connections report to.
+    pub(crate) fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.telemetry
     }
 
     /// What is known now of the addresses. Holds the pool's lock: never across an await.
@@ -131,7 +139,7 @@ impl Pool {
     fn kept(&self, address: SocketAddr, host: Option<&str>) -> Option<Connection> {
         let mut slots = self.lock();
         let (kept, made) = match slots.get_mut(&address) {
-            Some(Slot::Ready { connection, made, used }) => {
+            Some(Slot::Ready { connection, made, used, .. }) => {
                 *used = Instant::now();
                 (connection.clone(), *made)
             }
@@ -184,9 +192,10 @@ impl Pool {
             Err(_) => Err(ConnectFailure::slow(self.keeping.connect_timeout)),
         };
         let slot = match &dialed {
-            Ok(connection) => Slot::ready(connection.clone()),
+            Ok(connection) => Slot::ready(connection.clone(), self.telemetry.connection()),
             Err(_) => self.down_after(failures + 1),
         };
+        self.telemetry.dialed(&dialed);
         let mut slots = self.lock();
         if matches!(slots.get(&address), Some(Slot::Dialing { .. })) {
             slots.insert(address, slot);
@@ -221,9 +230,9 @@ impl Pool {
 }
 
 impl Slot {
-    fn ready(connection: Connection) -> Self {
+    fn ready(connection: Connection, counted: There) -> Self {
         let now = Instant::now();
-        Self::Ready { connection, made: now, used: now }
+        Self::Ready { connection, made: now, used: now, _counted: counted }
     }
 }
 

@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jackfield_wire::{FrameLimits, ServiceName, Target, TraceContext};
+use jackfield_wire::{FrameLimits, ServiceName, Status, Target, TraceContext};
 use serde::Serialize;
+use tracing::{Instrument, Span, field};
 
 use crate::answer::Answer;
 use crate::client::Client;
+use crate::context::Context;
 use crate::error::{CallError, EncodeError};
 use crate::picker::Balance;
 use crate::retry::RetryPolicy;
@@ -86,7 +88,14 @@ impl Request {
         self
     }
 
-    /// Makes the call a part of this trace.
+    /// Takes the time that is left, and the trace, from this context instead of the one that
+    /// the request was made in; see [`Context`].
+    pub fn context(mut self, context: Context) -> Self {
+        self.spec.context = context;
+        self
+    }
+
+    /// Makes the call a part of this trace. Default: the trace of the context.
     pub fn trace(mut self, trace: TraceContext) -> Self {
         self.spec.trace = Some(trace);
         self
@@ -113,9 +122,48 @@ impl Request {
     /// # Cancel safety
     /// Dropping the future cancels the call: the host stops the method. Whether it ran is then
     /// unknown.
-    pub async fn send(self) -> Result<Answer, CallError> {
+    pub async fn send(mut self) -> Result<Answer, CallError> {
         self.check_lengths()?;
-        crate::call::run(&self.client.inner, &self.spec).await
+        let span = self.span();
+        let call = self.client.inner.pool.telemetry().call(&self.spec.target.service);
+        let ended = crate::call::run(&self.client.inner, &self.spec).instrument(span.clone()).await;
+        let (status, attempts) = match &ended {
+            Ok(answer) => (Status::Ok, answer.attempts.len() + 1),
+            Err(error) => (error.status(), error.attempts().len()),
+        };
+        call.ended(status, attempts);
+        span.record("status", status.name()).record("attempts", attempts);
+        ended
+    }
+
+    /// The span of this call. When somebody records it, the host gets it as the parent of its
+    /// own, in the trace that the call is part of or in a new one; when nobody does, the host gets
+    /// what the caller gave.
+    fn span(&mut self) -> Span {
+        let span = tracing::debug_span!(
+            "jackfield_call",
+            service = self.spec.target.service.as_str(),
+            method = self.spec.target.method,
+            trace_id = field::Empty,
+            span_id = field::Empty,
+            status = field::Empty,
+            attempts = field::Empty,
+        );
+        self.spec.trace = self.spec.trace.or(self.spec.context.trace_context());
+        if span.is_disabled() {
+            return span;
+        }
+        let id = self.client.inner.chance.draw().max(1);
+        let trace = self.spec.trace.and_then(|trace| trace.child(id)).or_else(|| {
+            let high = u128::from(self.client.inner.chance.draw()) << 64;
+            TraceContext::new(high | u128::from(self.client.inner.chance.draw()), id, true)
+        });
+        if let Some(trace) = trace {
+            span.record("trace_id", field::display(format_args!("{:032x}", trace.trace_id())));
+            span.record("span_id", field::display(format_args!("{id:016x}")));
+        }
+        self.spec.trace = trace;
+        span
     }
 
     /// A host would only say that the stream is malformed, and after all of it was sent.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jackfield_wire::{CallHead, ServiceName, Target, TraceContext, to_cbor};
 
+use crate::context::Context;
 use crate::picker::Balance;
 use crate::retry::RetryPolicy;
 
@@ -20,6 +21,8 @@ pub(crate) struct Spec {
     pub(crate) idempotent: bool,
     pub(crate) balance: Balance,
     pub(crate) key: Option<String>,
+    /// What the calling code inherited.
+    pub(crate) context: Context,
     pub(crate) trace: Option<TraceContext>,
     pub(crate) retry: RetryPolicy,
 }

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::error::{NoRegistry, RegistryFailure};
 use crate::place::Place;
 use crate::snapshot::{Origin, Snapshot};
+use crate::telemetry::{Telemetry, There};
 
 /// How a client fares with its registries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,22 +27,24 @@ pub(crate) struct Shared {
     current: ArcSwap<Snapshot>,
     published: watch::Sender<u64>,
     registries: Vec<String>,
+    telemetry: Arc<Telemetry>,
     tries: watch::Sender<Tries>,
 }
 
 #[derive(Default)]
 struct Tries {
-    connected: Option<usize>,
+    connected: Option<(usize, There)>,
     failures: Vec<Option<String>>,
 }
 
 impl Shared {
-    pub(crate) fn new(registries: &[Place]) -> Self {
+    pub(crate) fn new(registries: &[Place], telemetry: Arc<Telemetry>) -> Self {
         let tries = Tries { connected: None, failures: vec![None; registries.len()] };
         Self {
             current: ArcSwap::default(),
             published: watch::Sender::new(0),
             registries: registries.iter().map(Place::to_string).collect(),
+            telemetry,
             tries: watch::Sender::new(tries),
         }
     }
@@ -61,7 +64,7 @@ impl Shared {
 
     pub(crate) fn connected(&self, index: usize) {
         self.tries.send_modify(|tries| {
-            tries.connected = Some(index);
+            tries.connected = Some((index, self.telemetry.registry()));
             tries.failures[index] = None;
         });
     }
@@ -77,7 +80,7 @@ impl Shared {
         let tries = self.tries.borrow();
         let failures = self.registries.iter().zip(&tries.failures);
         RegistryLink {
-            connected: tries.connected.map(|index| self.registries[index].clone()),
+            connected: tries.connected.as_ref().map(|(index, _)| self.registries[*index].clone()),
             failures: failures
                 .filter_map(|(registry, message)| {
                     let (registry, message) = (registry.clone(), message.clone()?);
