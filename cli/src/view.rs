@@ -43,6 +43,7 @@ pub(crate) mod testing {
             methods,
             refused: Vec::new(),
             rejected: None,
+            quarantined: None,
         }
     }
 

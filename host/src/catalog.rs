@@ -131,6 +131,11 @@ impl Catalog {
         before
     }
 
+    /// Tells that something changed of what serves, though the same serves.
+    pub(crate) fn touch(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
     /// Versions that no longer serve and still have calls running.
     pub(crate) fn draining(&self) -> usize {
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);

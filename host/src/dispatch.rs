@@ -1,16 +1,19 @@
 //! Stream → call → answer.
 //!
 //! One exchange is one call: its request is read within limits, its method looked up in the
-//! catalog's snapshot, a permit taken, its arguments checked, a fresh instance made and called, the
+//! catalog's snapshot, a permit taken, its arguments checked, an instance found and called, the
 //! answer sent. The permit comes first because checked arguments take up to twenty times the memory
-//! of their text: only so many calls may hold them. Whatever goes wrong ends this call alone. A caller that goes away takes its guest
-//! with it.
+//! of their text: only so many calls may hold them. Whatever goes wrong ends this call alone. A
+//! caller that goes away takes its guest with it.
 
 mod builtin;
+mod fault;
 mod gate;
+mod lane;
 mod lookup;
 mod request;
 mod run;
+mod schedule;
 mod trap;
 mod unread;
 
@@ -22,14 +25,19 @@ use jackfield_wire::name::BUILTIN_SERVICE;
 use jackfield_wire::{
     AnswerHead, Executed, Failure, FrameKind, Generation, Load, Status, TraceContext, to_cbor,
 };
+use tokio::sync::broadcast;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use crate::breaker::{Change, Outcome};
 use crate::catalog::Catalog;
 use crate::engine::Ticker;
+use crate::event::HostEvent;
 use crate::limits::HostLimits;
 use crate::plugin::{Method, Plugin};
-use gate::Gate;
+use fault::Fault;
+use gate::{Entrance, Gate, Permit, Share};
+use lane::Lane;
 use request::Request;
 use unread::Unread;
 
@@ -37,8 +45,10 @@ use unread::Unread;
 pub(crate) struct Dispatch {
     catalog: Arc<Catalog>,
     limits: Arc<HostLimits>,
-    ticker: Ticker,
+    events: broadcast::Sender<HostEvent>,
     gate: Gate,
+    lane: Lane,
+    ticker: Ticker,
 }
 
 /// How a call is answered.
@@ -51,7 +61,7 @@ enum End {
     /// `None` when the method has no result.
     Value(Option<Vec<u8>>),
     Application(Vec<u8>),
-    Failure(Failure),
+    Fault(Fault),
 }
 
 impl Reply {
@@ -60,26 +70,38 @@ impl Reply {
         match &self.end {
             End::Value(value) => value.as_ref().map_or(0, Vec::len),
             End::Application(value) => value.len(),
-            End::Failure(_) => 0,
+            End::Fault(_) => 0,
         }
     }
 }
 
 impl From<Failure> for Reply {
     fn from(failure: Failure) -> Self {
-        Self { end: End::Failure(failure), generation: None }
+        Self { end: End::Fault(failure.into()), generation: None }
     }
 }
 
 impl Dispatch {
-    pub(crate) fn new(catalog: Arc<Catalog>, limits: Arc<HostLimits>, ticker: Ticker) -> Self {
+    /// # Errors
+    /// When the system has no thread left.
+    pub(crate) fn new(
+        catalog: Arc<Catalog>,
+        limits: Arc<HostLimits>,
+        events: broadcast::Sender<HostEvent>,
+        ticker: Ticker,
+    ) -> std::io::Result<Self> {
         let gate = Gate::new(limits.concurrency, limits.queue);
-        Self { catalog, limits, ticker, gate }
+        Ok(Self { catalog, limits, events, gate, lane: Lane::spawn()?, ticker })
     }
 
     /// How busy the host is.
     pub(crate) fn load(&self) -> Load {
         self.gate.load()
+    }
+
+    /// How busy it is with one service.
+    pub(crate) fn load_of(&self, service: &str) -> Load {
+        self.gate.load_of(service)
     }
 
     /// Answers one call, unless its caller goes away first.
@@ -117,18 +139,22 @@ impl Dispatch {
         let (status, executed, message, value) = match &reply.end {
             End::Value(value) => (Status::Ok, Executed::Yes, None, value.as_deref()),
             End::Application(value) => (Status::Application, Executed::Yes, None, Some(&**value)),
-            End::Failure(failure) => {
+            End::Fault(fault) => {
+                let failure = fault.failure();
                 (failure.status, failure.executed, Some(failure.message.as_str()), None)
             }
         };
-        let busy = status == Status::ResourceExhausted && executed == Executed::No;
+        let retry_after_ms = match &reply.end {
+            End::Fault(fault) => fault.retry_after_ms(),
+            End::Value(_) | End::Application(_) => None,
+        };
         let head = to_cbor(&AnswerHead {
             status,
             executed,
             message,
             generation: reply.generation,
             load: Some(self.load()),
-            retry_after_ms: busy.then_some(RETRY_AFTER_MS),
+            retry_after_ms,
         });
         let head = (FrameKind::Head, head.as_slice());
         let sent = match value {
@@ -151,7 +177,8 @@ impl Dispatch {
         if head.service == BUILTIN_SERVICE {
             let longest = self.limits.plugin.result;
             let end = builtin::answer(&self.catalog.now(), head.method, request, longest);
-            return Reply { end: end.unwrap_or_else(End::Failure), generation: None };
+            let end = end.unwrap_or_else(|failure| End::Fault(failure.into()));
+            return Reply { end, generation: None };
         }
         let asked = head.deadline_ms.map(|ms| Duration::from_millis(ms.into()));
         let snapshot = self.catalog.now();
@@ -166,32 +193,78 @@ impl Dispatch {
             return failure.into();
         }
         let budget = limits.deadline_for(asked);
+        let plugin = Arc::clone(plugin);
+        drop(snapshot);
         let call = Call { plugin, method, budget, deadline: began + budget };
         let trace = head.trace.and_then(|text| text.parse::<TraceContext>().ok());
         let span = call.span(trace);
-        let end = self.call(&call, request).instrument(span).await;
-        Reply { end: end.unwrap_or_else(End::Failure), generation: Some(plugin.generation()) }
+        let generation = Some(call.plugin.generation());
+        let end = self.call(call, request).instrument(span).await;
+        Reply { end: end.unwrap_or_else(End::Fault), generation }
     }
 
-    async fn call(&self, call: &Call<'_>, request: &Request) -> Result<End, Failure> {
-        let entered = tokio::time::timeout_at(call.deadline, self.gate.enter()).await;
-        let _permit = match entered {
-            Ok(Ok(permit)) => permit,
-            Ok(Err(busy)) => {
-                return Err(Failure::not_executed(Status::ResourceExhausted, busy.to_string()));
-            }
-            Err(_) => {
-                let text = format!("waited {:?} for a free place on this host", call.budget);
-                return Err(Failure::not_executed(Status::DeadlineExceeded, text));
-            }
-        };
+    async fn call(&self, call: Call, request: &Request) -> Result<End, Fault> {
+        let plugin = Arc::clone(&call.plugin);
+        // A plugin in quarantine takes no place in the queue either.
+        plugin.watch().check().map_err(|told| fault::quarantined(plugin.service(), &told))?;
+        let permit = self.enter(&call).await?;
+        let watching =
+            plugin.watch().admit().map_err(|told| fault::quarantined(plugin.service(), &told))?;
         let arguments = call
-            .method
+            .method()
             .plan()
             .prepare(request.positional(), request.named())
             .map_err(|e| Failure::not_executed(Status::InvalidArgument, e.to_string()))?;
-        let _running = self.ticker.running();
-        run::guest(call, arguments, &self.limits).await
+        let held = (permit, self.ticker.running());
+        let end = run::guest(&self.lane, call, arguments, &self.limits, held).await;
+        let (outcome, message) = match &end {
+            Ok(_) => (Outcome::Good, ""),
+            Err(fault) => fault.outcome(),
+        };
+        if let Some(change) = watching.ended(outcome, message) {
+            self.tell(&plugin, change);
+        }
+        end
+    }
+
+    /// Waits for a permit as long as a call may.
+    async fn enter(&self, call: &Call) -> Result<Permit, Fault> {
+        let limits = call.plugin.limits();
+        let share = Share { concurrency: limits.concurrency, queue: limits.queue };
+        let mut waiting = match self.gate.enter(&call.plugin.service().as_str().into(), share)? {
+            Entrance::In(permit) => return Ok(permit),
+            Entrance::Waiting(waiting) => waiting,
+        };
+        let limit = self.limits.queue_time;
+        let until = call.deadline.min(Instant::now() + limit);
+        match tokio::time::timeout_at(until, waiting.turn()).await {
+            Ok(permit) => Ok(permit?),
+            Err(_) if until < call.deadline => Err(waiting.too_long(limit).into()),
+            Err(_) => {
+                let text = format!("waited {:?} for a free place on this host", call.budget);
+                Err(Failure::not_executed(Status::DeadlineExceeded, text).into())
+            }
+        }
+    }
+
+    /// Says what became of a plugin.
+    fn tell(&self, plugin: &Plugin, change: Change) {
+        let (service, generation) = (plugin.service().clone(), plugin.generation());
+        let event = match (change, plugin.watch().quarantine()) {
+            (Change::Quarantined { pause, .. }, Some(told)) => {
+                let pause_ms = pause.as_millis();
+                tracing::error!(%service, generation = generation.short(), pause_ms, "{told}");
+                let reason = told.to_string();
+                HostEvent::Quarantined { service, generation, reason, pause }
+            }
+            _ => {
+                tracing::info!(%service, generation = generation.short(), "out of quarantine");
+                HostEvent::Recovered { service, generation }
+            }
+        };
+        self.catalog.touch();
+        // Nobody has to listen.
+        let _ = self.events.send(event);
     }
 }
 
@@ -208,23 +281,25 @@ impl Serve for Dispatch {
 }
 
 /// One call of a method that is there.
-struct Call<'a> {
-    plugin: &'a Plugin,
-    method: &'a Method,
+struct Call {
+    plugin: Arc<Plugin>,
+    /// Where the plugin has it.
+    method: usize,
     /// What the caller gets in all.
     budget: Duration,
     deadline: Instant,
 }
 
-impl Call<'_> {
+impl Call {
+    fn method(&self) -> &Method {
+        &self.plugin.methods()[self.method]
+    }
+
     fn span(&self, trace: Option<TraceContext>) -> tracing::Span {
         let service = self.plugin.service().as_str();
-        let method = self.method.info().name.as_str();
+        let method = self.method().info().name.as_str();
         let trace =
             trace.map(|trace| tracing::field::display(format!("{:032x}", trace.trace_id())));
         tracing::debug_span!("call", service, method, trace)
     }
 }
-
-/// When a caller that was turned away may try again: a few small calls' time.
-const RETRY_AFTER_MS: u32 = 50;

@@ -13,7 +13,7 @@ use wasmtime::{
     PoolingAllocationConfig,
 };
 
-pub(crate) use ticker::Ticker;
+pub(crate) use ticker::{Running, Ticker};
 
 use crate::limits::HostLimits;
 

@@ -45,6 +45,24 @@ pub enum HostEvent {
         /// Which.
         service: ServiceName,
     },
+    /// A plugin trapped on most of its calls: they are refused for a while.
+    Quarantined {
+        /// Which.
+        service: ServiceName,
+        /// Its version.
+        generation: Generation,
+        /// What happened, and what ends it.
+        reason: String,
+        /// Until calls are tried again.
+        pause: Duration,
+    },
+    /// A plugin that was quarantined works again.
+    Recovered {
+        /// Which.
+        service: ServiceName,
+        /// Its version.
+        generation: Generation,
+    },
     /// A registry has taken the host's services.
     Registered {
         /// Its address, as configured.

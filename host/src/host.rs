@@ -24,9 +24,10 @@ use crate::dispatch::Dispatch;
 use crate::engine::{self, EngineError, Ticker};
 use crate::event::HostEvent;
 use crate::guest::Stores;
-use crate::plugin::Loader;
+use crate::plugin::{Loader, Plugin};
 use crate::registration::{HostPlace, Registration};
 use crate::reload::Reload;
+use crate::stats::{HostStats, ServiceStats};
 
 /// A running host.
 pub struct Host {
@@ -123,9 +124,11 @@ impl Host {
         let stores = loader.stores().clone();
         let ticker = Ticker::spawn(engine).map_err(|e| internal(&e))?;
         let catalog = Arc::new(Catalog::new());
-        let dispatch = Arc::new(Dispatch::new(Arc::clone(&catalog), Arc::clone(&limits), ticker));
-        let server = Server::spawn(server_config(&config), Arc::clone(&dispatch))?;
         let (events, _) = broadcast::channel(EVENTS);
+        let (calls, told) = (Arc::clone(&catalog), events.clone());
+        let dispatch = Dispatch::new(calls, Arc::clone(&limits), told, ticker);
+        let dispatch = Arc::new(dispatch.map_err(|e| internal(&e))?);
+        let server = Server::spawn(server_config(&config), Arc::clone(&dispatch))?;
         let (settle, settled) = watch::channel(false);
         let address = config.advertise.unwrap_or(server.local_addr());
         let registration = registration(&config, address, &catalog, &events)?;
@@ -165,6 +168,22 @@ impl Host {
     /// How busy it is.
     pub fn load(&self) -> Load {
         self.dispatch.load()
+    }
+
+    /// What it has in hand at this moment.
+    pub fn stats(&self) -> HostStats {
+        let service = |plugin: &Arc<Plugin>| ServiceStats {
+            service: plugin.service().clone(),
+            generation: plugin.generation(),
+            load: self.dispatch.load_of(plugin.service().as_str()),
+            quarantined: plugin.watch().quarantine().is_some(),
+        };
+        HostStats {
+            load: self.load(),
+            stores: self.stores(),
+            draining: self.draining(),
+            services: self.catalog.now().plugins().map(service).collect(),
+        }
     }
 
     /// Instances of guests that there are now. When no call runs it is what is kept warm: anything

@@ -7,10 +7,12 @@
 //! - [`check`]: what a host would say of one file, without a host.
 //!
 //! Inside: `engine` (wasmtime's settings and the epoch), `guest` (what one call's store holds),
-//! `manifest` (what authors and operators say of plugins), `plugin` (bytes → something callable), `value` (JSON ↔ component values), `catalog` (what
-//! serves now), `reload` (folder → catalog), `dispatch` (stream → call → answer), `registration`
-//! (catalog → registry).
+//! `manifest` (what authors and operators say of plugins), `plugin` (bytes → something callable),
+//! `value` (JSON ↔ component values), `catalog` (what serves now), `reload` (folder → catalog),
+//! `dispatch` (stream → call → answer), `breaker` (keeps calls from a plugin that traps),
+//! `registration` (catalog → registry).
 
+mod breaker;
 mod catalog;
 mod check;
 mod config;
@@ -24,6 +26,7 @@ mod manifest;
 mod plugin;
 mod registration;
 mod reload;
+mod stats;
 mod value;
 
 pub use catalog::RejectedFile;
@@ -39,3 +42,4 @@ pub use manifest::{
     Problem, parse_duration,
 };
 pub use plugin::{MissingImport, Rejection};
+pub use stats::{HostStats, ServiceStats};

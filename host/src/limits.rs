@@ -36,6 +36,9 @@ pub struct HostLimits {
     /// Calls that wait for one of those to end. Default 1,024; beyond it a call is answered
     /// `resource-exhausted` at once.
     pub queue: u32,
+    /// How long a call waits for its turn. Default 1 s: by then another host is the better place,
+    /// and a caller that would wait longer can ask again. It is answered `resource-exhausted`.
+    pub queue_time: Duration,
     /// Bytes of a plugin's file. Default 64 MiB; a Python plugin has 18 MB.
     pub plugin_file: u64,
     /// Plugins of one folder. Default 256, as many as a registry takes from one host.
@@ -65,9 +68,11 @@ pub struct PluginLimits {
     pub deadline: Duration,
     /// The longest deadline that a caller gets. Default 60 s.
     pub deadline_cap: Duration,
-    /// Calls of the plugin that run at the same time. Default as many as the host runs.
+    /// Calls of the plugin that run at the same time. Default three quarters of those that the host
+    /// runs, rounded up: however busy one plugin is, the others find a place.
     pub concurrency: u32,
-    /// Calls of the plugin that wait for their turn. Default as many as wait on the host.
+    /// Calls of the plugin that wait for their turn. Default half of those that wait on the host,
+    /// rounded up.
     pub queue: u32,
     /// Bytes per second of its output that reach the log. Default 64 KiB; the rest is counted and
     /// dropped.
@@ -87,6 +92,7 @@ impl Default for HostLimits {
             answer_timeout: Duration::from_secs(60),
             concurrency: 128,
             queue: 1024,
+            queue_time: Duration::from_secs(1),
             plugin_file: 64 << 20,
             plugins: 256,
         }
@@ -104,9 +110,8 @@ impl Default for PluginLimits {
             result: 16 << 20,
             deadline: Duration::from_secs(10),
             deadline_cap: Duration::from_secs(60),
-            // Cut to the host's.
-            concurrency: u32::MAX,
-            queue: u32::MAX,
+            concurrency: SHARE,
+            queue: SHARE,
             log_rate: 64 << 10,
         }
     }
@@ -115,7 +120,14 @@ impl Default for PluginLimits {
 impl HostLimits {
     /// What a plugin gets that asks for nothing.
     pub fn plugin_defaults(&self) -> PluginLimits {
-        self.plugin.clone().within(self)
+        let mut limits = self.plugin.clone();
+        if limits.concurrency == SHARE {
+            limits.concurrency = self.concurrency - self.concurrency / 4;
+        }
+        if limits.queue == SHARE {
+            limits.queue = self.queue.div_ceil(2);
+        }
+        limits.within(self)
     }
 
     /// The most that a plugin may ask for.
@@ -164,6 +176,9 @@ impl PluginLimits {
     }
 }
 
+/// Stands for the usual share of what the host has, as nobody has that many calls.
+const SHARE: u32 = u32::MAX;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,8 +195,8 @@ mod tests {
     #[test]
     fn no_plugin_runs_more_calls_than_its_host() {
         let host = HostLimits { concurrency: 7, queue: 3, ..HostLimits::default() };
-        for limits in [host.plugin_defaults(), host.plugin_maximum()] {
-            assert_eq!((limits.concurrency, limits.queue), (7, 3));
-        }
+        let (usual, most) = (host.plugin_defaults(), host.plugin_maximum());
+        assert_eq!((usual.concurrency, usual.queue), (6, 2));
+        assert_eq!((most.concurrency, most.queue), (7, 3));
     }
 }

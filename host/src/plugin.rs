@@ -1,6 +1,6 @@
 //! A plugin: a component's bytes, compiled, linked and introspected, ready to serve calls.
 //!
-//! Immutable once made. Dropped when the catalog has another one and its last call has ended.
+//! Immutable once made, but for what its calls leave: its breaker's count. Dropped when the catalog has another one and its last call has ended.
 
 mod binary;
 mod docs;
@@ -21,6 +21,7 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 pub use imports::MissingImport;
 pub use rejection::Rejection;
 
+use crate::breaker::Watch;
 use crate::guest::{Guest, LogBudget, Stores};
 use crate::limits::{HostLimits, PluginLimits};
 use crate::manifest::{Instances, Manifest, PluginDefaults, PluginSettings};
@@ -90,6 +91,7 @@ impl Loader {
             log: Arc::new(LogBudget::new(settings.limits.log_rate)),
             settings,
             stores: self.stores.clone(),
+            watch: Watch::default(),
             service,
         };
         let names = TypeNames::of(&component, self.linker.engine());
@@ -141,6 +143,7 @@ pub(crate) struct Plugin {
     log: Arc<LogBudget>,
     stores: Stores,
     settings: PluginSettings,
+    watch: Watch,
 }
 
 /// One method of a plugin.
@@ -206,9 +209,14 @@ impl Plugin {
         &self.methods
     }
 
-    /// The method with this name, short or qualified.
-    pub(crate) fn method(&self, name: &str) -> Option<&Method> {
-        self.names.get(name).map(|&index| &self.methods[index])
+    /// Where [`Self::methods`] has the one with this name, short or qualified.
+    pub(crate) fn method(&self, name: &str) -> Option<usize> {
+        self.names.get(name).copied()
+    }
+
+    /// What watches its calls.
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.watch
     }
 
     /// Why an exported function with this name cannot be called.
@@ -227,6 +235,7 @@ impl Plugin {
             methods: self.methods.iter().map(|method| method.info.clone()).collect(),
             refused: self.refused.clone(),
             rejected,
+            quarantined: self.watch.quarantine().map(|told| told.to_string()),
         }
     }
 

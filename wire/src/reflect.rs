@@ -32,6 +32,9 @@ pub struct ServiceInfo {
     /// Why the newest file of this service does not serve, when an older one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<String>,
+    /// Why its calls are refused for a while, when they are: it trapped on most of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantined: Option<String>,
 }
 
 /// One method.

@@ -29,6 +29,12 @@ pub(crate) fn line(event: &HostEvent, terminal: &Terminal) -> Option<String> {
             (Style::Bad, "rejected", format!("{file}: {reason}{serving}"))
         }
         HostEvent::Withdrawn { service } => (Style::Doubtful, "removed", service.to_string()),
+        HostEvent::Quarantined { service, reason, .. } => {
+            (Style::Bad, "trapping", format!("{service} is {reason}"))
+        }
+        HostEvent::Recovered { service, .. } => {
+            (Style::Good, "recovered", format!("{service} answers again"))
+        }
         HostEvent::RegistryLost { registry, reason } => {
             (Style::Doubtful, "registry", format!("{registry} cannot be reached: {reason}"))
         }

@@ -57,8 +57,9 @@ struct Alike<'a> {
     hosts: Vec<&'a str>,
 }
 
-/// Files that do not serve, and why.
+/// Files that do not serve and plugins whose calls are refused, and why.
 pub(crate) fn rejections(instances: &[&Instance], terminal: &Terminal) -> Vec<String> {
+    let refused = quarantines(instances, terminal);
     let word = terminal.paint(Style::Bad, "rejected");
     let lines: Vec<String> = instances
         .iter()
@@ -73,8 +74,19 @@ pub(crate) fn rejections(instances: &[&Instance], terminal: &Terminal) -> Vec<St
             let text = printable(&format!("{service} on {host}: {reason}{serving}"));
             format!("{word}  {}", text.replace('\n', " "))
         })
+        .chain(refused)
         .collect();
     if lines.is_empty() { lines } else { [vec![String::new()], lines].concat() }
+}
+
+fn quarantines(instances: &[&Instance], terminal: &Terminal) -> Vec<String> {
+    let word = terminal.paint(Style::Bad, "quarantined");
+    let told = instances.iter().filter_map(|instance| {
+        let reason = instance.metadata.get(QUARANTINED)?;
+        let text = printable(&format!("{} on {}: {reason}", instance.service, instance.host));
+        Some(format!("{word}  {}", text.replace('\n', " ")))
+    });
+    told.collect()
 }
 
 fn optional(text: Option<&str>) -> Cell {
@@ -89,6 +101,9 @@ fn health(instance: &Instance) -> Cell {
         }
         _ if !instance.enabled => Cell::new("disabled", Style::Bad),
         _ if !instance.check_healthy => Cell::plain("unchecked"),
+        Health::Healthy if instance.metadata.contains_key(QUARANTINED) => {
+            Cell::new("quarantined", Style::Bad)
+        }
         Health::Healthy => Cell::new(instance.health.name(), Style::Good),
         Health::Suspect => Cell::new(instance.health.name(), Style::Doubtful),
     }
@@ -96,6 +111,9 @@ fn health(instance: &Instance) -> Cell {
 
 /// The metadata key under which a host tells why a file does not serve.
 const REJECTED: &str = "rejected";
+
+/// The one under which it tells why it refuses calls of a plugin for a while.
+const QUARANTINED: &str = "quarantined";
 
 #[cfg(test)]
 mod tests {

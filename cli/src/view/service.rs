@@ -37,6 +37,10 @@ pub(crate) fn service(info: &ServiceInfo, hidden: Hidden, terminal: &Terminal) -
         let warning = terminal.paint(Style::Doubtful, "its newest file does not serve:");
         page.line(0, &format!("{warning} {}", printable(reason)));
     }
+    if let Some(reason) = &info.quarantined {
+        let warning = terminal.paint(Style::Bad, "its calls are refused:");
+        page.line(0, &format!("{warning} {}", printable(reason)));
+    }
     page.docs(0, info.docs.as_deref());
     for method in hidden.filter(info) {
         page.gap();

@@ -16,8 +16,8 @@ pub(super) fn plugin<'s>(
     snapshot.plugin(service).ok_or_else(|| no_service(snapshot, service))
 }
 
-/// The method of `plugin` that `name` means.
-pub(super) fn method<'p>(plugin: &'p Plugin, name: &str) -> Result<&'p Method, Failure> {
+/// Where `plugin` has the method that `name` means.
+pub(super) fn method(plugin: &Plugin, name: &str) -> Result<usize, Failure> {
     plugin.method(name).ok_or_else(|| not_found(no_method(plugin, name)))
 }
 

@@ -1,6 +1,7 @@
 //! Counts the engine's epoch, from a thread of its own so that no load on the runtime delays it.
 //!
-//! Ends when dropped.
+//! Ends when it was dropped and no guest runs any more: one that still spins must meet its next tick
+//! to be stopped at all.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -47,8 +48,10 @@ impl Drop for Ticker {
         self.shared.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // A thread that panicked has ended all the same.
-            let _ = thread.join();
+            if self.shared.running.load(Ordering::Relaxed) == 0 {
+                // A thread that panicked has ended all the same.
+                let _ = thread.join();
+            }
         }
     }
 }
@@ -63,8 +66,11 @@ impl Drop for Running {
 }
 
 fn count(engine: &Engine, shared: &Shared) {
-    while !shared.stop.load(Ordering::Relaxed) {
+    loop {
         let busy = shared.running.load(Ordering::Relaxed) > 0;
+        if !busy && shared.stop.load(Ordering::Relaxed) {
+            return;
+        }
         std::thread::park_timeout(if busy { BUSY_TICK } else { IDLE_TICK });
         engine.increment_epoch();
     }

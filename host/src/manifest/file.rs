@@ -123,6 +123,7 @@ fn read_host(table: Table<'_>, host: &mut HostLimits) {
     let time = |key| limits::duration(&table, key, &limits::DEADLINE);
     set(&mut host.request_timeout, time("request-timeout"));
     set(&mut host.answer_timeout, time("answer-timeout"));
+    set(&mut host.queue_time, time("queue-time"));
     table.finish();
 }
 

@@ -40,6 +40,10 @@ impl HostPlace {
         if let Some(rejected) = snapshot.rejection_of(plugin.service().as_str()) {
             instance.metadata.insert(REJECTED.into(), cut(&rejected.reason));
         }
+        if let Some(told) = plugin.watch().quarantine() {
+            // It stays healthy for the registry: somebody has to make the calls of its trial.
+            instance.metadata.insert(QUARANTINED.into(), cut(told.reason()));
+        }
         instance
     }
 
@@ -78,6 +82,9 @@ fn cut(reason: &str) -> String {
 
 /// The metadata key of why a file does not serve.
 const REJECTED: &str = "rejected";
+
+/// The metadata key of why a plugin's calls are refused for a while.
+const QUARANTINED: &str = "quarantined";
 
 /// Characters of a reason; a registry takes 4 KiB of metadata from an instance.
 const MAX_REASON: usize = 500;

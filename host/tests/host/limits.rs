@@ -51,6 +51,66 @@ async fn a_caller_that_waits_and_goes_away_gives_its_place_up() {
 }
 
 #[tokio::test]
+async fn a_wait_for_a_place_ends_with_a_hint_long_before_its_deadline() {
+    let rig = Rig::tuned(&[("sleeper.wasm", plugin("sleeper"))], |config| {
+        config.limits.concurrency = 1;
+        config.limits.queue_time = Duration::from_millis(50);
+    })
+    .await;
+    let _running = rig.caller.start("sleeper.sleep-for-ever", &[], None).await;
+    eventually("one runs", async || rig.host.load().in_flight == 1).await;
+    let reply = rig.call("sleeper.ping", json!([])).await;
+    reply.failed(Status::ResourceExhausted, Executed::No, &["no free place", "50ms"]);
+    assert!(reply.retry_after_ms.is_some());
+    assert_eq!(rig.host.load().queued, 0);
+}
+
+#[tokio::test]
+async fn a_plugin_that_takes_all_it_gets_leaves_places_to_others() {
+    let files = [("busy.wasm", plugin("sleeper")), ("calm.wasm", plugin("sleeper"))];
+    let rig = Rig::tuned(&files, |config| {
+        config.limits.concurrency = 4;
+        config.limits.queue = 4;
+    })
+    .await;
+    let mut held = Vec::new();
+    for _ in 0..5 {
+        held.push(rig.caller.start("busy.sleep-for-ever", &[], None).await);
+    }
+    eventually("it has its share", async || {
+        let load = rig.host.load();
+        (load.in_flight, load.queued) == (3, 2)
+    })
+    .await;
+    let reply = rig.call("busy.ping", json!([])).await;
+    reply.failed(Status::ResourceExhausted, Executed::No, &["busy on this host is full: 3 calls"]);
+    assert_eq!(rig.call("calm.ping", json!([])).await.ok(), json!(1));
+    let stats = rig.host.stats();
+    let busy = &stats.services[0];
+    assert_eq!((busy.load.in_flight, busy.load.queued), (3, 2), "{stats:?}");
+}
+
+#[tokio::test]
+async fn a_full_host_serves_plugins_in_turn() {
+    let files = [("busy.wasm", plugin("sleeper")), ("calm.wasm", plugin("sleeper"))];
+    let rig = Rig::tuned(&files, |config| {
+        config.limits.concurrency = 1;
+        config.limits.queue = 8;
+    })
+    .await;
+    let running = rig.caller.start("busy.sleep-for-ever", &[], None).await;
+    eventually("one runs", async || rig.host.load().in_flight == 1).await;
+    let second = rig.caller.start("busy.sleep-for-ever", &[], None).await;
+    eventually("one waits", async || rig.host.load().queued == 1).await;
+    let mut calm = rig.caller.start("calm.ping", &[], None).await;
+    eventually("two wait", async || rig.host.load().queued == 2).await;
+    drop(running);
+    // The second busy one came first, but its plugin had the last turn.
+    assert_eq!(answer(&mut calm).await.ok(), json!(1));
+    drop(second);
+}
+
+#[tokio::test]
 async fn no_caller_gets_more_time_than_the_cap() {
     let files = [("sleeper.wasm", plugin("sleeper"))];
     let cap = Duration::from_millis(100);

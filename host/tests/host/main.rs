@@ -6,6 +6,7 @@ mod copies;
 mod folder;
 mod limits;
 mod misbehaviour;
+mod quarantine;
 mod registry;
 mod rig;
 mod shutdown;

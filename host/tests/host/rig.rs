@@ -52,6 +52,7 @@ impl Place {
         let listen = ([127, 0, 0, 1], 0).into();
         let mut config = HostConfig::new(self.plugins(), listen, identity, self.state());
         config.limits.concurrency = 24;
+        config.limits.queue_time = PATIENCE;
         config
     }
 
