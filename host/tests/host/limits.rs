@@ -184,7 +184,7 @@ async fn an_instance_of_the_largest_kind_has_room_even_for_one_call_at_a_time() 
 #[tokio::test]
 async fn what_a_host_refuses_a_check_refuses_with_the_same_words() {
     let greedy = wat(r#"(component
-        (core module $m (memory 4000) (func (export "f")))
+        (core module $m (memory 20000) (func (export "f")))
         (core instance $i (instantiate $m))
         (func (export "f") (canon lift (core func $i "f"))))"#);
     let rig = Rig::with(&[("greedy.wasm", greedy)]).await;
