@@ -26,8 +26,11 @@ struct Shared {
 
 struct State {
     schedule: Schedule,
-    waiting: HashMap<Ticket, oneshot::Sender<Result<Permit, Full>>>,
+    waiting: HashMap<Ticket, Waiter>,
 }
+
+/// Where a call in the queue hears of its turn.
+type Waiter = oneshot::Sender<Result<Permit, Full>>;
 
 /// A call that was turned away.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -114,7 +117,7 @@ impl Gate {
     }
 
     /// Not under the lock: whoever is gone gives the permit back, which takes it.
-    fn hand_out(&self, granted: Vec<(Arc<str>, oneshot::Sender<Result<Permit, Full>>)>) {
+    fn hand_out(&self, granted: Vec<(Arc<str>, Waiter)>) {
         for (plugin, waiter) in granted {
             // A permit that nobody receives is dropped, which gives it back.
             let _ = waiter.send(Ok(self.permit(&plugin)));
@@ -140,7 +143,7 @@ impl Gate {
 
 impl State {
     /// Those whose turn it is now.
-    fn granted(&mut self) -> Vec<(Arc<str>, oneshot::Sender<Result<Permit, Full>>)> {
+    fn granted(&mut self) -> Vec<(Arc<str>, Waiter)> {
         let mut granted = Vec::new();
         while let Some((plugin, ticket)) = self.schedule.grant() {
             match self.waiting.remove(&ticket) {
