@@ -9,6 +9,7 @@
 
 mod admission;
 mod change;
+mod fronts;
 mod list;
 mod log;
 mod moment;
@@ -33,7 +34,7 @@ use jackfield_transport::PeerId;
 use jackfield_wire::InstanceId;
 use jackfield_wire::registry::{Health, Revision};
 
-pub(crate) use change::{Change, LeaseId, Plan, Record, Step};
+pub(crate) use change::{Change, Front, LeaseId, Plan, Record, Step};
 pub(crate) use moment::Moment;
 pub(crate) use refused::Refused;
 pub(crate) use scope::Scope;
@@ -64,6 +65,8 @@ pub(crate) struct Core {
     timers: Timers,
     log: Log,
     counts: Counts,
+    /// The other front ends of this registry that are alive.
+    others: BTreeSet<Front>,
 }
 
 /// What does not change in the life of a registry.
@@ -75,6 +78,8 @@ pub(crate) struct Rules {
     pub(crate) max_instances: usize,
     /// Instances of one identity.
     pub(crate) max_instances_per_peer: usize,
+    /// Which front end of the registry this is.
+    pub(crate) keeper: Front,
 }
 
 /// Who speaks, and on which connection.

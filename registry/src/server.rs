@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{RegistryConfig, StoreConfig};
-use crate::core::{Core, Moment, Rules, Stored};
+use crate::core::{Core, Front, Moment, Rules, Stored};
 use crate::session::{Sessions, Watches};
 use crate::status::{Refusals, RegistryStatus};
 use crate::store::{MemoryStore, SqliteStore, Store, StoreError};
@@ -174,6 +174,7 @@ fn rules(config: &RegistryConfig) -> Result<Rules, SpawnError> {
         ttl: config.ttl,
         max_instances: config.max_instances,
         max_instances_per_peer: config.max_instances_per_host,
+        keeper: Front::ONLY,
     })
 }
 

@@ -3,23 +3,27 @@
 //! What waits while the store works goes to it together next time. Readers lock the core for
 //! moments and never wait for the store. The task ends when its shutdown is asked for, and closes
 //! the store; what it had not acknowledged by then may or may not have happened.
+//!
+//! Where several front ends share a store, what the others did is applied before anything is planned;
+//! a plan that comes too late for the store is made again.
 
 mod batch;
+mod desk;
 mod mailbox;
 mod view;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::core::{Core, Holder, Plan, Refused};
-use crate::store::Store;
+use crate::core::{Change, Core, Holder, Plan, Refused};
+use crate::store::{News, NotKept, Store};
 use batch::Batch;
-use mailbox::{Letter, Reply};
+use desk::Desk;
+use mailbox::{Letter, Pending, Reply};
 
 pub(crate) use mailbox::{Ask, Done, Mailbox};
 pub(crate) use view::View;
@@ -29,9 +33,7 @@ pub(crate) use view::View;
 pub(crate) struct Writer<S> {
     view: Arc<View>,
     store: S,
-    inbox: mpsc::UnboundedReceiver<Letter>,
-    /// Letters that could not be in the last batch; they come before those in the inbox.
-    waiting: VecDeque<Letter>,
+    desk: Desk,
     /// Lost connections that the store did not take.
     lost: Vec<Arc<Holder>>,
     /// After a failure of the store.
@@ -46,10 +48,9 @@ impl<S: Store> Writer<S> {
         let (mailbox, inbox) = mailbox::mailbox();
         let authoritative = view.read(Core::is_authoritative);
         let writer = Self {
+            desk: Desk::new(Arc::clone(&view), inbox),
             view,
             store,
-            inbox,
-            waiting: VecDeque::new(),
             lost: Vec::new(),
             not_before: None,
             failing: false,
@@ -63,12 +64,14 @@ impl<S: Store> Writer<S> {
         loop {
             let wake = self.next_wake();
             tokio::select! {
-                letter = next_letter(&mut self.waiting, &mut self.inbox) => match letter {
+                biased;
+                () = stop.cancelled() => break,
+                news = self.store.hear() => self.hear(news),
+                () = sleep_until(wake) => self.tick().await,
+                letter = self.desk.next() => match letter {
                     Some(letter) => self.serve(letter).await,
                     None => break,
                 },
-                () = sleep_until(wake) => self.tick().await,
-                () = stop.cancelled() => break,
             }
         }
         self.store.close().await;
@@ -94,10 +97,9 @@ impl<S: Store> Writer<S> {
             if batch.is_full() {
                 break;
             }
-            next = self.waiting.pop_front().or_else(|| self.inbox.try_recv().ok());
+            next = self.desk.try_next();
         }
-        put_off.append(&mut self.waiting);
-        self.waiting = put_off;
+        self.desk.put_back(put_off);
         self.commit(batch).await;
     }
 
@@ -111,13 +113,14 @@ impl<S: Store> Writer<S> {
         }
     }
 
-    fn obey(&mut self, holder: &Holder, ask: Ask, reply: Reply, batch: &mut Batch) {
+    fn obey(&mut self, holder: &Arc<Holder>, ask: Ask, reply: Reply, batch: &mut Batch) {
         let now = self.view.now();
-        let mut core = self.view.lock();
+        let again = S::SHARED.then(|| (Arc::clone(holder), ask.clone()));
+        let core = self.view.lock();
         let planned = match ask {
-            // Nothing of this host is planned, and nothing that lasts is changed: done at once.
             Ask::Heartbeat(ids) => {
-                return reply.send(core.heartbeat(now, holder, ids).map(Done::Alive));
+                drop(core);
+                return self.desk.heartbeat(holder, ids, reply);
             }
             Ask::Register(instances) => core
                 .plan_register(now, holder, instances, &batch.plan)
@@ -129,25 +132,58 @@ impl<S: Store> Writer<S> {
         match planned {
             Ok((plan, done)) => {
                 batch.touch(holder);
-                batch.answer_later(plan, reply, done);
+                batch.answer_later(plan, Pending { reply, done, again });
             }
             Err(refused) => reply.send(Err(refused)),
         }
     }
 
     async fn commit(&mut self, mut batch: Batch) {
-        let outcome = self.keep_and_apply(std::mem::take(&mut batch.plan)).await;
-        // Those that were not kept are tried again at a later tick.
-        self.lost.extend(batch.end(&outcome));
+        let plan = std::mem::take(&mut batch.plan);
+        match self.keep_and_apply(plan, batch.busy()).await {
+            Err(NotKept::Behind) => {
+                self.desk.put_back(batch.again());
+                self.catch_up().await;
+            }
+            // Those that were not kept are tried again at a later tick.
+            outcome => self.lost.extend(batch.end(&outcome.map_err(Refused::from))),
+        }
+    }
+
+    /// What others did is heard before anything is planned again; when it does not come, the plans
+    /// fail again, and their hosts are told.
+    async fn catch_up(&mut self) {
+        let Self { store, desk, .. } = self;
+        let heard = desk.attend(&HashSet::new(), timeout(CATCH_UP, store.hear())).await;
+        if let Ok(news) = heard {
+            self.hear(news);
+        }
+    }
+
+    fn hear(&mut self, news: News) {
+        tracing::debug!(?news, "another front end");
+        let now = self.view.now();
+        let mut core = self.view.lock();
+        match news {
+            News::Kept(change) => core.hear(now, change),
+            News::Anew(stored) => core.restart_from(now, stored),
+            News::Came(front) => core.front_came(front),
+            News::Went(front) => core.front_went(now, front),
+            News::Alone(alone) => self.desk.alone = alone,
+        }
+        drop(core);
+        self.view.changed();
     }
 
     async fn tick(&mut self) {
         self.not_before = None;
-        self.waiting.extend(self.lost.drain(..).map(Letter::Lost));
+        self.desk.put_off(self.lost.drain(..).map(Letter::Lost));
         let now = self.view.now();
         let plan = self.view.lock().plan_tick(now);
         // Expired instances come due again; that it failed was said, and the next try is put off.
-        let _later = self.keep_and_apply(plan).await;
+        if self.keep_and_apply(plan, &HashSet::new()).await == Err(NotKept::Behind) {
+            self.catch_up().await;
+        }
         let authoritative = self.view.read(Core::is_authoritative);
         if authoritative != self.authoritative {
             self.authoritative = authoritative;
@@ -155,13 +191,11 @@ impl<S: Store> Writer<S> {
         }
     }
 
-    async fn keep_and_apply(&mut self, plan: Plan) -> Result<(), Refused> {
+    async fn keep_and_apply(&mut self, plan: Plan, busy: &HashSet<String>) -> Result<(), NotKept> {
         let change = self.view.lock().change(&plan);
         let revision = change.as_ref().map(|change| change.revision);
         if let Some(change) = change {
-            let kept = self.store.keep(change).await.map_err(Refused::from);
-            self.note(&kept);
-            kept?;
+            self.keep(change, busy).await?;
         }
         self.view.lock().apply(plan);
         if let Some(revision) = revision {
@@ -171,11 +205,20 @@ impl<S: Store> Writer<S> {
         Ok(())
     }
 
+    async fn keep(&mut self, change: Change, busy: &HashSet<String>) -> Result<(), NotKept> {
+        let Self { store, desk, .. } = self;
+        let kept = desk.attend(busy, store.keep(change)).await;
+        if kept != Err(NotKept::Behind) {
+            self.note(&kept);
+        }
+        kept
+    }
+
     /// Says it when the store begins to fail, and when it works again; not for every request.
-    fn note(&mut self, kept: &Result<(), Refused>) {
+    fn note(&mut self, kept: &Result<(), NotKept>) {
         match kept {
-            Err(refused) if !self.failing => {
-                tracing::error!(%refused, "changes are refused; lists and watches go on");
+            Err(why) if !self.failing => {
+                tracing::error!(%why, "changes are refused; lists and watches go on");
             }
             Ok(()) if self.failing => tracing::info!("the store keeps changes again"),
             _ => {}
@@ -188,20 +231,11 @@ impl<S: Store> Writer<S> {
     }
 }
 
-/// Those that waited longest come first.
-async fn next_letter(
-    waiting: &mut VecDeque<Letter>,
-    inbox: &mut mpsc::UnboundedReceiver<Letter>,
-) -> Option<Letter> {
-    match waiting.pop_front() {
-        Some(letter) => Some(letter),
-        None => inbox.recv().await,
-    }
-}
-
 /// A store that failed is not asked again by the registry itself before this, lest a full disk
 /// turn into a busy loop. Peers' requests still reach it.
 const STORE_RETRY: Duration = Duration::from_secs(1);
+/// Another's change that the store has taken arrives within milliseconds, or the store is gone.
+const CATCH_UP: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,15 @@ use super::moment::Moment;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct LeaseId(pub(crate) u64);
 
+/// A front end of a registry: the one that holds an instance's connection decides when it expires.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Front(pub(crate) u64);
+
+impl Front {
+    /// The registry that has its store for itself.
+    pub(crate) const ONLY: Self = Self(0);
+}
+
 /// What lasts of an instance: what the store keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
@@ -21,6 +30,8 @@ pub(crate) struct Record {
     pub(crate) instance: Arc<Instance>,
     /// Who registered it, and alone may change it.
     pub(crate) owner: PeerId,
+    /// Who hears its heartbeats.
+    pub(crate) keeper: Front,
     bytes: usize,
     digest: Digest,
 }
@@ -29,7 +40,12 @@ impl Record {
     pub(crate) fn new(instance: Instance, owner: PeerId) -> Self {
         let encoded = to_cbor(&instance);
         let (bytes, digest) = (encoded.len(), Digest::of(&encoded));
-        Self { instance: Arc::new(instance), owner, bytes, digest }
+        Self { instance: Arc::new(instance), owner, keeper: Front::ONLY, bytes, digest }
+    }
+
+    /// The same, in the hands of `keeper`.
+    pub(crate) fn kept_by(self, keeper: Front) -> Self {
+        Self { keeper, ..self }
     }
 
     /// Length of the encoded instance.

@@ -9,8 +9,8 @@ use jackfield_wire::registry::{Health, Instance, ListQuery, MethodSummary, Watch
 use jackfield_wire::{InstanceId, ServiceName};
 
 use super::{
-    Change, Core, Holder, LeaseId, Moment, Plan, Record, Refused, Removal, Rules, Step, Stored,
-    Watcher,
+    Change, Core, Front, Holder, LeaseId, Moment, Plan, Record, Refused, Removal, Rules, Step,
+    Stored, Watcher,
 };
 
 /// A core, its clock, what a store would hold, and one connection for each host.
@@ -222,7 +222,7 @@ impl Mirror {
 }
 
 pub(crate) fn rules() -> Rules {
-    Rules { ttl: TTL, max_instances: 1000, max_instances_per_peer: 64 }
+    Rules { ttl: TTL, max_instances: 1000, max_instances_per_peer: 64, keeper: Front::ONLY }
 }
 
 pub(crate) fn peer(host: &str) -> PeerId {

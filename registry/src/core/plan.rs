@@ -66,6 +66,12 @@ impl Core {
         for id in ids {
             match self.held.get_mut(&id) {
                 Some(held) if held.record.owner != holder.peer => unknown.push(id),
+                // Another front end has the newer connection, unless that one broke.
+                Some(held) if self.others.contains(&held.record.keeper) => {
+                    if held.record.instance.health == Health::Suspect {
+                        unknown.push(id);
+                    }
+                }
                 Some(held) if held.liveness.lease == Some(holder.lease) => {
                     held.renew(now, self.rules.ttl);
                 }
@@ -172,7 +178,7 @@ impl Core {
             last_heartbeat_ms: None,
             ..instance
         };
-        let record = Record::new(healthy, holder.peer.clone());
+        let record = Record::new(healthy, holder.peer.clone()).kept_by(self.rules.keeper);
         if record.bytes() > MAX_INSTANCE_BYTES {
             let flaw = Flaw::TooLarge { bytes: record.bytes(), limit: MAX_INSTANCE_BYTES };
             return Err(Refused::Flawed { id, flaw });
@@ -238,7 +244,7 @@ impl Core {
 impl Held {
     fn with_health(&self, health: Health) -> Record {
         let instance = Instance { health, ..(*self.record.instance).clone() };
-        Record::new(instance, self.record.owner.clone())
+        Record::new(instance, self.record.owner.clone()).kept_by(self.record.keeper)
     }
 
     fn renew(&mut self, now: Moment, ttl: Duration) {

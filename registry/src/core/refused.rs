@@ -72,6 +72,24 @@ pub(crate) enum Refused {
          keeps its file, then try again"
     )]
     StoreFull(String),
+    /// The store may have kept the change.
+    #[error(
+        "the registry's store did not say whether it kept the change ({0}): it may have happened; \
+         the same again does no harm"
+    )]
+    StoreUnsure(String),
+    /// A front end that the others take for dead.
+    #[error(
+        "this front end of the registry has lost touch with its store and cannot vouch for anyone: \
+         connect to another, or try again"
+    )]
+    Detached,
+    /// A front end that knows less than the watcher.
+    #[error(
+        "this front end of the registry has not caught up with revision {0}: watch another, or try \
+         again"
+    )]
+    Behind(u64),
     /// The registry is going down.
     #[error("the registry is shutting down: connect again, or to another registry")]
     ShuttingDown,
@@ -106,7 +124,11 @@ impl Refused {
             | Self::StoreFull(_)
             | Self::TooManyWatches { .. }
             | Self::WatchesFull { .. } => Status::ResourceExhausted,
-            Self::Store(_) | Self::ShuttingDown => Status::Unavailable,
+            Self::Store(_)
+            | Self::StoreUnsure(_)
+            | Self::Detached
+            | Self::Behind(_)
+            | Self::ShuttingDown => Status::Unavailable,
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Going on from what a store held.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jackfield_wire::registry::{Health, Instance};
 use jackfield_wire::{InstanceId, ServiceKey};
 
-use super::change::{Liveness, Record};
+use super::change::{Front, Liveness, Record};
 use super::log::{Entry, Log};
 use super::tally::Tallies;
 use super::timers::Timers;
@@ -26,6 +26,8 @@ pub(crate) struct Stored {
     pub(crate) records: Vec<(u64, Record)>,
     /// What was removed after `floor`, oldest first.
     pub(crate) removals: Vec<Removal>,
+    /// Other front ends that are alive: what they keep is theirs to expire.
+    pub(crate) others: BTreeSet<Front>,
 }
 
 /// An instance that went.
@@ -55,11 +57,12 @@ impl Core {
             timers: Timers::default(),
             log: remember(&stored),
             counts: Counts::default(),
+            others: stored.others,
             rules,
         };
         for (changed, record) in stored.records {
             let id = record.instance.id.clone();
-            let expires = core.grace(now, &record.instance);
+            let expires = core.grace_of(now, &record);
             core.insert(record, changed);
             core.set_liveness(&id, Liveness { expires, ..Liveness::default() });
         }
@@ -67,7 +70,7 @@ impl Core {
     }
 
     /// What said goodbye ends even where heartbeats do not decide.
-    fn grace(&self, now: Moment, instance: &Instance) -> Option<Moment> {
+    pub(super) fn grace(&self, now: Moment, instance: &Instance) -> Option<Moment> {
         match instance.health {
             Health::Draining => Some(now.plus(self.rules.ttl)),
             _ => self.expiry(now, instance),

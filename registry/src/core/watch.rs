@@ -49,6 +49,7 @@ impl Watcher {
     /// the core to change.
     pub(crate) fn next(&mut self, core: &Core, now: Moment) -> Option<WatchEvent> {
         let event = match &self.place {
+            Place::Start(Some(resume)) if core.is_behind(*resume) => None,
             Place::Start(Some(resume)) if resume.epoch == core.epoch => {
                 let number = resume.number;
                 self.go_on(core, now, number, Sent::Nothing)
@@ -79,6 +80,15 @@ impl Watcher {
         self.told = Some(revision);
         let nothing = Changes { digest: Some(digest), ..Changes::default() };
         Some(nothing.into_event(revision, authoritative))
+    }
+
+    /// The revision that the watcher knows and this front end does not yet; it says nothing until it
+    /// does, lest the watcher go back in time.
+    pub(crate) fn waits_for(&self, core: &Core) -> Option<u64> {
+        match &self.place {
+            Place::Start(Some(resume)) if core.is_behind(*resume) => Some(resume.number),
+            _ => None,
+        }
     }
 
     fn begin_set(&mut self, core: &Core, now: Moment) -> WatchEvent {

@@ -27,6 +27,7 @@ impl Sessions {
             Ok(()) => {}
             Err(End::Stalled) => tracing::info!(%peer, "a watcher does not read: watch ended"),
             Err(End::Gone) => tracing::debug!(%peer, "watch ended by its peer"),
+            Err(End::Behind(revision)) => return Err(Refused::Behind(revision)),
         }
         Ok(None)
     }
@@ -36,7 +37,7 @@ impl Sessions {
         let mut changes = self.view.changes();
         let cancelled = exchange.cancelled();
         tokio::pin!(cancelled);
-        let mut silent_until = Instant::now();
+        let mut silent_until = Instant::now() + self.silence();
         loop {
             changes.borrow_and_update();
             while let Some(event) = self.view.read(|core, now| watcher.next(core, now)) {
@@ -46,6 +47,9 @@ impl Sessions {
                 // The view owns the sender: there is always a next change to wait for.
                 _ = changes.changed() => {}
                 () = sleep_until(silent_until) => {
+                    if let Some(revision) = self.view.read(|core, _| watcher.waits_for(core)) {
+                        return Err(End::Behind(revision));
+                    }
                     let event = self.view.read(|core, now| watcher.idle(core, now));
                     if let Some(event) = event {
                         silent_until = send(exchange, event).await? + self.silence();
@@ -67,6 +71,8 @@ impl Sessions {
 enum End {
     Gone,
     Stalled,
+    /// A front end that knows less than its watcher.
+    Behind(u64),
 }
 
 impl From<ExchangeError> for End {

@@ -4,17 +4,17 @@
 //! An instance belongs to the host in its id: letters of one host's name never share a batch, and
 //! follow each other in the order they came.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use super::mailbox::{Done, Reply};
+use super::mailbox::{Letter, Pending};
 use crate::core::{Holder, Plan, Refused};
 
 /// Letters that were read and are not yet answered.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) plan: Plan,
-    answers: Vec<(Reply, Done)>,
+    answers: Vec<Pending>,
     lost: Vec<Arc<Holder>>,
     busy: HashSet<String>,
     letters: usize,
@@ -41,10 +41,21 @@ impl Batch {
         self.busy.insert(holder.peer.name().into());
     }
 
-    /// Takes a plan in; `done` is said when it is kept.
-    pub(super) fn answer_later(&mut self, plan: Plan, reply: Reply, done: Done) {
+    /// Takes a plan in; its answer is given when it is kept.
+    pub(super) fn answer_later(&mut self, plan: Plan, answer: Pending) {
         self.plan.join(plan);
-        self.answers.push((reply, done));
+        self.answers.push(answer);
+    }
+
+    /// Hosts whose instances are planned.
+    pub(super) fn busy(&self) -> &HashSet<String> {
+        &self.busy
+    }
+
+    /// The letters that it was made of: another front end has changed what they were planned on.
+    pub(super) fn again(self) -> VecDeque<Letter> {
+        let asks = self.answers.into_iter().filter_map(Pending::into_letter);
+        asks.chain(self.lost.into_iter().map(Letter::Lost)).collect()
     }
 
     /// Takes the loss of a connection in.
@@ -55,7 +66,7 @@ impl Batch {
 
     /// Tells everyone how it ended; gives back the losses that still have to be dealt with.
     pub(super) fn end(self, outcome: &Result<(), Refused>) -> Vec<Arc<Holder>> {
-        for (reply, done) in self.answers {
+        for Pending { reply, done, .. } in self.answers {
             reply.send(outcome.clone().map(|()| done));
         }
         if outcome.is_ok() { Vec::new() } else { self.lost }

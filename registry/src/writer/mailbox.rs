@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use crate::core::{Holder, Refused};
 
 /// What a peer wants changed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Ask {
     Register(Vec<Instance>),
     Heartbeat(Vec<InstanceId>),
@@ -51,6 +51,24 @@ pub(super) enum Letter {
 pub(super) struct Reply {
     answer: oneshot::Sender<Result<Done, Refused>>,
     _room: OwnedSemaphorePermit,
+}
+
+/// An answer that is given once the store has kept its plan.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) reply: Reply,
+    pub(super) done: Done,
+    /// What to plan again, should another front end be faster.
+    pub(super) again: Option<(Arc<Holder>, Ask)>,
+}
+
+impl Pending {
+    /// The letter that it was, unless nobody waits for its answer any more: a host that has gone to
+    /// another front end must not be taken back by this one.
+    pub(super) fn into_letter(self) -> Option<Letter> {
+        let (holder, ask) = self.again?;
+        (!self.reply.answer.is_closed()).then_some(Letter::Ask { holder, ask, reply: self.reply })
+    }
 }
 
 impl Reply {

@@ -7,7 +7,7 @@ use crate::store::NotKept;
 use jackfield_wire::Status;
 use jackfield_wire::registry::{Health, ListQuery};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 /// A store that works while its switch is on, and passes on what it kept.
@@ -104,6 +104,20 @@ async fn heartbeats_do_not_reach_the_store() {
     shell.switch.send_replace(Mode::Fails);
     let alive = shell.mailbox.ask(&holder(), Ask::Heartbeat(vec![id("calc", "a")])).await;
     assert_eq!(alive, Ok(Done::Alive(vec![])));
+}
+
+#[tokio::test(start_paused = true)]
+async fn heartbeats_do_not_wait_for_the_store() {
+    let shell = Shell::new();
+    shell.register(&holder()).await.unwrap();
+    shell.switch.send_replace(Mode::Hangs);
+    let mut tasks = JoinSet::new();
+    send(&shell, &mut tasks, "b", "calc");
+    delivered().await;
+    let alive = shell.mailbox.ask(&holder(), Ask::Heartbeat(vec![id("calc", "a")])).await;
+    assert_eq!(alive, Ok(Done::Alive(vec![])));
+    shell.switch.send_replace(Mode::Works);
+    assert_eq!(tasks.join_all().await, [Ok(Done::Registered)]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -72,7 +72,7 @@ pub(super) fn read_all(connection: &Connection, head: Head) -> Result<Stored, Un
     let Head { epoch, revision, floor, authoritative } = head;
     let records = read_instances(connection, revision)?;
     let removals = read_removals(connection, revision)?;
-    Ok(Stored { epoch, revision, floor, authoritative, records, removals })
+    Ok(Stored { epoch, revision, floor, authoritative, records, removals, ..Stored::default() })
 }
 
 pub(super) fn put(connection: &Connection, revision: u64, record: &Record) -> rusqlite::Result<()> {

@@ -1,0 +1,251 @@
+//! Several front ends over one store: what the others did, and what becomes of what a dead one kept.
+//!
+//! All front ends go through the same revisions. An instance belongs to the front end that holds its
+//! connection, its keeper: that one alone hears its heartbeats, and lets it expire. What a dead front
+//! end kept lives on for a TTL, in which its hosts come to another; then every front end plans its
+//! end, and the store takes the first of those plans.
+
+use std::collections::BTreeMap;
+
+use jackfield_wire::InstanceId;
+use jackfield_wire::registry::{Health, Revision};
+
+use super::change::{Change, Front, Liveness, Record, Step};
+use super::moment::Moment;
+use super::{Core, Stored};
+
+impl Core {
+    /// Another front end has made a change, the next after what is known here; or this one did, and
+    /// did not hear that the store took it.
+    pub(crate) fn hear(&mut self, now: Moment, change: Change) {
+        for step in change.steps {
+            match step {
+                Step::Put(record) => self.hear_put(now, record),
+                Step::Remove(id) => self.remove(&id),
+            }
+        }
+        self.hear_authority(now, change.authoritative);
+    }
+
+    /// What the store holds, after changes were missed. What hosts hold here by their connections
+    /// stays theirs, unless another front end has it by now.
+    pub(crate) fn restart_from(&mut self, now: Moment, stored: Stored) {
+        let authoritative = self.is_authoritative(now);
+        let fresh = Self::restore(self.rules.clone(), now, stored);
+        let before = std::mem::replace(self, fresh);
+        self.address = before.address;
+        self.counts = before.counts;
+        if authoritative {
+            self.authoritative_at = now;
+        }
+        let mine: BTreeMap<InstanceId, Liveness> = before
+            .held
+            .into_iter()
+            .filter(|(_, held)| held.liveness.lease.is_some())
+            .map(|(id, held)| (id, held.liveness))
+            .collect();
+        for (id, liveness) in mine {
+            if self.held.get(&id).is_some_and(|held| held.record.keeper == self.rules.keeper) {
+                self.set_liveness(&id, liveness);
+            }
+        }
+    }
+
+    /// Another front end is there; what it kept is its own again.
+    pub(crate) fn front_came(&mut self, front: Front) {
+        if front != self.rules.keeper && self.others.insert(front) {
+            for id in self.kept_by(front) {
+                self.set_liveness(&id, Liveness::default());
+            }
+        }
+    }
+
+    /// Another front end is gone; what it kept has a TTL to come to another.
+    pub(crate) fn front_went(&mut self, now: Moment, front: Front) {
+        if self.others.remove(&front) {
+            for id in self.kept_by(front) {
+                let expires = self.held.get(&id).and_then(|held| self.grace_of(now, &held.record));
+                self.set_liveness(&id, Liveness { lease: None, expires });
+            }
+        }
+    }
+
+    /// Whether another front end has shown a revision that has not come here yet.
+    pub(super) fn is_behind(&self, shown: Revision) -> bool {
+        let now = self.revision();
+        let shared = self.rules.keeper != Front::ONLY;
+        shared && shown.epoch == now.epoch && shown.number > now.number
+    }
+
+    /// When what nobody's connection holds ends here; never, when another front end decides that.
+    pub(super) fn grace_of(&self, now: Moment, record: &Record) -> Option<Moment> {
+        if self.others.contains(&record.keeper) {
+            return None;
+        }
+        self.grace(now, &record.instance)
+    }
+
+    fn hear_put(&mut self, now: Moment, record: Record) {
+        let id = record.instance.id.clone();
+        let before = self.held.get(&id).map(|held| held.liveness).filter(|old| old.lease.is_some());
+        let grace = self.grace_of(now, &record);
+        let liveness = match before {
+            // Somebody else said something about an instance of ours.
+            Some(held) if record.keeper == self.rules.keeper => {
+                let leaves = record.instance.health == Health::Draining;
+                Liveness { expires: if leaves { grace } else { held.expires }, ..held }
+            }
+            _ => Liveness { lease: None, expires: grace },
+        };
+        self.put(record);
+        self.set_liveness(&id, liveness);
+    }
+
+    fn hear_authority(&mut self, now: Moment, authoritative: bool) {
+        if authoritative {
+            self.authority_kept = true;
+            self.authoritative_at = self.authoritative_at.min(now);
+        }
+    }
+
+    fn kept_by(&self, front: Front) -> Vec<InstanceId> {
+        let kept = self.held.values().filter(|held| held.record.keeper == front);
+        kept.map(|held| held.record.instance.id.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::fixture::{Bench, TTL, id, instance, peer, rules};
+    use crate::core::{Plan, Rules};
+    use jackfield_wire::registry::Instance;
+
+    const ME: Front = Front(1);
+    const OTHER: Front = Front(2);
+
+    /// One of two front ends, which both live.
+    fn front() -> Bench {
+        let mut bench = Bench::new();
+        let rules = Rules { keeper: ME, ..rules() };
+        bench.core = Core::restore(rules, bench.now, Stored { epoch: 7, ..Stored::default() });
+        bench.core.front_came(OTHER);
+        bench
+    }
+
+    /// The next change, as the other front end makes it.
+    fn by_other(bench: &mut Bench, steps: Vec<Step>) {
+        let plan = Plan { steps, ..Plan::default() };
+        let change = bench.core.change(&plan).unwrap();
+        bench.kept.keep(&change);
+        bench.core.hear(bench.now, change);
+    }
+
+    fn kept_by(front: Front, instance: Instance) -> Step {
+        Step::Put(Record::new(instance, peer("a")).kept_by(front))
+    }
+
+    fn elsewhere() -> Bench {
+        let mut bench = front();
+        by_other(&mut bench, vec![kept_by(OTHER, instance("calc", "a"))]);
+        bench
+    }
+
+    fn calc() -> InstanceId {
+        id("calc", "a")
+    }
+
+    #[test]
+    fn what_a_living_front_end_keeps_does_not_expire_here() {
+        let mut bench = elsewhere();
+        bench.pass(TTL * 5);
+        assert_eq!(bench.health(&calc()), Some(Health::Healthy));
+        assert_eq!(bench.core.revision().number, 1);
+    }
+
+    #[test]
+    fn what_a_dead_front_end_kept_has_a_ttl_to_come_here() {
+        let mut bench = elsewhere();
+        by_other(&mut bench, vec![kept_by(OTHER, instance("text", "a"))]);
+        bench.core.front_went(bench.now, OTHER);
+        bench.pass(TTL / 2);
+        bench.register("a", vec![instance("calc", "a")]);
+        bench.pass(TTL / 2);
+        assert_eq!(bench.listed().into_keys().collect::<Vec<_>>(), [calc()]);
+    }
+
+    #[test]
+    fn a_front_end_that_comes_back_in_time_has_what_it_kept() {
+        let mut bench = elsewhere();
+        bench.core.front_went(bench.now, OTHER);
+        bench.pass(TTL / 2);
+        bench.core.front_came(OTHER);
+        bench.pass(TTL);
+        assert_eq!(bench.health(&calc()), Some(Health::Healthy));
+    }
+
+    #[test]
+    fn a_host_that_moved_is_not_hurt_by_the_end_of_its_old_connection() {
+        let mut bench = front();
+        bench.register("a", vec![instance("calc", "a")]);
+        by_other(&mut bench, vec![kept_by(OTHER, instance("calc", "a"))]);
+        bench.lose("a");
+        bench.pass(TTL * 2);
+        assert_eq!(bench.health(&calc()), Some(Health::Healthy));
+    }
+
+    #[test]
+    fn a_heartbeat_takes_nothing_from_a_living_connection_elsewhere_but_all_from_a_broken_one() {
+        let mut bench = elsewhere();
+        assert!(bench.heartbeat("a", &[calc()]).is_empty());
+        let suspect = Instance { health: Health::Suspect, ..instance("calc", "a") };
+        by_other(&mut bench, vec![kept_by(OTHER, suspect)]);
+        assert_eq!(bench.heartbeat("a", &[calc()]), [calc()]);
+        bench.register("a", vec![instance("calc", "a")]);
+        assert_eq!(bench.health(&calc()), Some(Health::Healthy));
+    }
+
+    #[test]
+    fn a_change_by_another_of_what_is_held_here_leaves_it_held_here() {
+        let mut bench = front();
+        bench.register("a", vec![instance("calc", "a")]);
+        let other = Instance { weight: 7, ..instance("calc", "a") };
+        by_other(&mut bench, vec![kept_by(ME, other)]);
+        bench.pass(TTL * 3 / 4);
+        assert!(bench.heartbeat("a", &[calc()]).is_empty());
+        bench.pass(TTL * 3 / 4);
+        assert_eq!(bench.listed()[&calc()].weight, 7);
+    }
+
+    #[test]
+    fn after_missed_changes_connections_hold_what_is_still_theirs() {
+        let mut bench = front();
+        bench.register("a", vec![instance("calc", "a"), instance("text", "a")]);
+        let mut stored = bench.stored();
+        stored.epoch = 8;
+        for (_, record) in &mut stored.records {
+            let lost = record.instance.service.as_str() == "text";
+            record.keeper = if lost { OTHER } else { ME };
+        }
+        stored.others.insert(OTHER);
+        bench.core.restart_from(bench.now, stored);
+        assert_eq!(bench.core.revision().epoch, 8);
+        assert!(bench.heartbeat("a", &[calc(), id("text", "a")]).is_empty());
+        bench.lose("a");
+        assert_eq!(bench.health(&calc()), Some(Health::Suspect));
+        assert_eq!(bench.health(&id("text", "a")), Some(Health::Healthy));
+    }
+
+    #[test]
+    fn a_watcher_that_knows_more_than_this_front_end_waits_for_it() {
+        let mut bench = elsewhere();
+        let resume = Some(Revision { number: 2, ..bench.core.revision() });
+        let query = jackfield_wire::registry::WatchQuery { service: None, resume };
+        let mut watcher = crate::core::Watcher::new(query);
+        assert!(bench.events(&mut watcher).is_empty());
+        assert_eq!(watcher.waits_for(&bench.core), Some(2));
+        by_other(&mut bench, vec![kept_by(OTHER, instance("text", "a"))]);
+        assert_eq!(bench.events(&mut watcher).len(), 1);
+        assert_eq!(watcher.waits_for(&bench.core), None);
+    }
+}
