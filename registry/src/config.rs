@@ -69,4 +69,26 @@ pub enum StoreConfig {
     /// machine. Every change is on the disk before it is acknowledged. After a restart the old set
     /// is served at once, and watchers go on where they were.
     Sqlite(PathBuf),
+    /// In an etcd cluster, which several registries share: all serve one set, and hosts and clients
+    /// may use any of them.
+    Etcd(EtcdConfig),
+}
+
+/// An etcd cluster, version 3.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EtcdConfig {
+    /// `ADDR:PORT` or `https://NAME:PORT` of members; one is enough, several survive its loss.
+    pub members: Vec<String>,
+    /// The authority of the members' certificates, a PEM file. Needed for `https://`.
+    pub ca: Option<PathBuf>,
+    /// This registry's own certificate and key, PEM files, where the cluster asks for one.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+}
+
+impl EtcdConfig {
+    /// These members, trusted because nobody else can be at their addresses.
+    pub fn new(members: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { members: members.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
 }

@@ -23,7 +23,7 @@ mod status;
 mod store;
 mod writer;
 
-pub use config::{RegistryConfig, StoreConfig};
+pub use config::{EtcdConfig, RegistryConfig, StoreConfig};
 pub use server::{Registry, SpawnError};
 pub use status::RegistryStatus;
 pub use store::StoreError;

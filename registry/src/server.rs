@@ -15,7 +15,7 @@ use crate::config::{RegistryConfig, StoreConfig};
 use crate::core::{Core, Front, Moment, Rules, Stored};
 use crate::session::{Sessions, Watches};
 use crate::status::{Refusals, RegistryStatus};
-use crate::store::{MemoryStore, SqliteStore, Store, StoreError};
+use crate::store::{EtcdStore, MemoryStore, SqliteStore, Store, StoreError};
 use crate::writer::{View, Writer};
 
 /// A running registry. Dropping it ends everything at once; [`shutdown`](Self::shutdown) lets
@@ -44,11 +44,18 @@ impl Registry {
     pub fn spawn(config: RegistryConfig) -> Result<Self, SpawnError> {
         let epoch = fastrand::u64(..);
         match &config.store {
-            StoreConfig::Memory => Self::start(config, MemoryStore::open(epoch)),
+            StoreConfig::Memory => Self::start(config, Front::ONLY, MemoryStore::open(epoch)),
             StoreConfig::Sqlite(path) => {
                 check(&config)?;
                 let opened = SqliteStore::open(path, epoch)?;
-                Self::start(config, opened)
+                Self::start(config, Front::ONLY, opened)
+            }
+            StoreConfig::Etcd(cluster) => {
+                check(&config)?;
+                // Unlike that of the registry that has its store for itself.
+                let me = Front(fastrand::u64(1..));
+                let opened = EtcdStore::open(cluster, me, epoch, config.ttl)?;
+                Self::start(config, me, opened)
             }
         }
     }
@@ -103,9 +110,11 @@ impl Registry {
 
     fn start<S: Store>(
         config: RegistryConfig,
+        me: Front,
         (store, stored): (S, Stored),
     ) -> Result<Self, SpawnError> {
         let (rules, terms) = check(&config)?;
+        let rules = Rules { keeper: me, ..rules };
         let restored = stored.records.len();
         let core = Core::restore(rules, Moment::default(), stored);
         let view = Arc::new(View::new(core, Instant::now()));

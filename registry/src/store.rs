@@ -6,17 +6,20 @@
 //! the others did ([`News`]).
 
 mod error;
+mod etcd;
 mod memory;
 mod sqlite;
 
 #[cfg(test)]
 mod contract;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 
 use crate::core::{Change, Front, Refused, Stored};
 
 pub use error::StoreError;
+pub(crate) use etcd::EtcdStore;
 pub(crate) use memory::MemoryStore;
 pub(crate) use sqlite::SqliteStore;
 
@@ -54,6 +57,8 @@ pub(crate) enum News {
     Came(Front),
     /// Another front end is dead, or has lost the store.
     Went(Front),
+    /// These are all the other front ends.
+    Fronts(BTreeSet<Front>),
     /// This one is dead to the others, who take over what it keeps; or it is alive to them again.
     Alone(bool),
 }

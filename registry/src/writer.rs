@@ -169,6 +169,7 @@ impl<S: Store> Writer<S> {
             News::Anew(stored) => core.restart_from(now, stored),
             News::Came(front) => core.front_came(front),
             News::Went(front) => core.front_went(now, front),
+            News::Fronts(others) => core.fronts_are(now, &others),
             News::Alone(alone) => self.desk.alone = alone,
         }
         drop(core);

@@ -5,7 +5,7 @@
 //! end kept lives on for a TTL, in which its hosts come to another; then every front end plans its
 //! end, and the store takes the first of those plans.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jackfield_wire::InstanceId;
 use jackfield_wire::registry::{Health, Revision};
@@ -75,6 +75,14 @@ impl Core {
         let now = self.revision();
         let shared = self.rules.keeper != Front::ONLY;
         shared && shown.epoch == now.epoch && shown.number > now.number
+    }
+
+    /// These are all the other front ends that live.
+    pub(crate) fn fronts_are(&mut self, now: Moment, others: &BTreeSet<Front>) {
+        for front in self.others.difference(others).copied().collect::<Vec<_>>() {
+            self.front_went(now, front);
+        }
+        others.iter().for_each(|front| self.front_came(*front));
     }
 
     /// When what nobody's connection holds ends here; never, when another front end decides that.

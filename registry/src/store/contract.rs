@@ -4,13 +4,16 @@ use std::path::PathBuf;
 
 use jackfield_wire::registry::{Instance, Revision};
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use super::{MemoryStore, SqliteStore, Store};
-use crate::core::fixture::{Bench, Keeper};
+use super::etcd::cluster::Cluster;
+use super::{EtcdStore, MemoryStore, SqliteStore, Store};
+use crate::config::EtcdConfig;
+use crate::core::fixture::{Bench, Keeper, TTL};
 use crate::core::simulation::{Event, World, any_event};
-use crate::core::{Change, Stored};
+use crate::core::{Change, Front, Stored};
 
 /// Any store, as the histories use one.
 struct Opened<S, F> {
@@ -42,8 +45,16 @@ impl<S: Store, F: FnMut() -> (S, Stored)> Keeper for Opened<S, F> {
     }
 }
 
-fn memory() -> Bench {
-    Bench::beside(Box::new(Opened::new(|| MemoryStore::open(EPOCH))))
+fn memory(epoch: u64) -> Bench {
+    Bench::beside(Box::new(Opened::new(move || MemoryStore::open(epoch))))
+}
+
+/// In a cluster that has nothing in it.
+fn etcd(cluster: &Cluster) -> Bench {
+    cluster.ctl(&["del", "--prefix", "jackfield/"]);
+    let config = EtcdConfig::new(cluster.addresses());
+    let open = move || EtcdStore::open(&config, Front::ONLY, EPOCH, TTL).unwrap();
+    Bench::beside(Box::new(Opened::new(open)))
 }
 
 fn sqlite() -> (Bench, TempDir) {
@@ -89,7 +100,7 @@ proptest! {
     ) {
         let events = without_restart(events);
         let (bench, _dir) = sqlite();
-        prop_assert_eq!(shown(memory(), &events, NEVER), shown(bench, &events, reopen));
+        prop_assert_eq!(shown(memory(EPOCH), &events, NEVER), shown(bench, &events, reopen));
     }
 
     #[test]
@@ -99,6 +110,24 @@ proptest! {
         let (bench, _dir) = sqlite();
         World::new(bench).live_through(events);
     }
+}
+
+/// The same two, with fewer and shorter histories: each change is a round trip to another process.
+#[test]
+fn histories_on_etcd_look_as_in_memory_and_keep_the_promises() {
+    let Some(cluster) = Cluster::start(1) else { return };
+    let histories = (proptest::collection::vec(any_event(), 1..40), 1usize..20);
+    let config = ProptestConfig { cases: 12, failure_persistence: None, ..Default::default() };
+    let mut runner = TestRunner::new(config);
+    let outcome = runner.run(&histories, |(events, reopen)| {
+        let quiet = without_restart(events.clone());
+        let bench = etcd(&cluster);
+        let epoch = bench.core.revision().epoch;
+        prop_assert_eq!(shown(memory(epoch), &quiet, NEVER), shown(bench, &quiet, reopen));
+        World::new(etcd(&cluster)).live_through(events);
+        Ok(())
+    });
+    outcome.unwrap();
 }
 
 const EPOCH: u64 = u64::MAX - 7;

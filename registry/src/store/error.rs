@@ -47,6 +47,29 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// No member of the etcd cluster answers as it must. Start it, or name its members rightly.
+    #[error(
+        "the etcd cluster at {members} cannot be used ({what}): it must run, have a leader, and be \
+         named by the addresses where its members take clients, such as etcd:10.0.0.1:2379"
+    )]
+    Unreachable {
+        /// As configured.
+        members: String,
+        /// What went wrong with the last member that was tried.
+        what: String,
+    },
+    /// What the cluster holds cannot be gone on with.
+    #[error(
+        "what the etcd cluster at {members} holds under jackfield/registry/ cannot be read ({what}): \
+         use a jackfield as new as the one that wrote it, or remove it by `etcdctl del --prefix \
+         jackfield/registry/`; hosts register again by themselves"
+    )]
+    Strange {
+        /// As configured.
+        members: String,
+        /// The first thing that is wrong.
+        what: String,
+    },
     /// The file system refused, or there is no room.
     #[error(
         "{} cannot be opened ({what}): its folder must exist, be writable and have room",

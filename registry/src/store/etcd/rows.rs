@@ -1,0 +1,171 @@
+//! Keys and values as etcd holds them. What comes back is input like any other.
+
+use jackfield_transport::PeerId;
+use jackfield_wire::registry::Instance;
+use jackfield_wire::{InstanceId, from_cbor, to_cbor};
+use prost::Message;
+
+use super::proto::{DeleteRangeRequest, KeyValue, Op, PutRequest, RequestOp};
+use crate::core::{Front, Record, Step};
+
+/// Everything of this store lies under this.
+pub(super) const ROOT: &[u8] = b"jackfield/registry/";
+/// The one key about the whole: every change writes it, and is refused when it is not as expected.
+pub(super) const HEAD: &[u8] = b"jackfield/registry/head";
+const INSTANCE: &str = "jackfield/registry/instance/";
+const REMOVAL: &str = "jackfield/registry/removal/";
+const FRONT: &str = "jackfield/registry/front/";
+
+/// Why there is no value: what, and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Unread(pub(super) String);
+
+/// A key and its value, understood.
+#[derive(Debug)]
+pub(super) enum Row {
+    Head(Head),
+    Instance {
+        changed: u64,
+        record: Record,
+    },
+    Removal {
+        revision: u64,
+        id: InstanceId,
+    },
+    Front(Front),
+    /// Of a newer version, which says in the head whether this one may go on.
+    Other,
+}
+
+/// About the whole.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct Head {
+    /// Of keys and values.
+    #[prost(uint32, tag = "1")]
+    pub(super) version: u32,
+    #[prost(fixed64, tag = "2")]
+    pub(super) epoch: u64,
+    #[prost(uint64, tag = "3")]
+    pub(super) revision: u64,
+    #[prost(uint64, tag = "4")]
+    pub(super) floor: u64,
+    #[prost(bool, tag = "5")]
+    pub(super) authoritative: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Held {
+    #[prost(uint64, tag = "1")]
+    changed: u64,
+    #[prost(fixed64, tag = "2")]
+    keeper: u64,
+    #[prost(string, tag = "3")]
+    owner: String,
+    #[prost(bytes = "vec", tag = "4")]
+    body: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Gone {
+    #[prost(bytes = "vec", tag = "1")]
+    id: Vec<u8>,
+}
+
+impl Row {
+    pub(super) fn read(kv: &KeyValue) -> Result<Self, Unread> {
+        let bad = || Unread(format!("the key {:?}", String::from_utf8_lossy(&kv.key)));
+        let key = std::str::from_utf8(&kv.key).map_err(|_| bad())?;
+        if kv.key == HEAD {
+            return Head::decode(&*kv.value).map(Self::Head).map_err(|_| bad());
+        }
+        if let Some(id) = key.strip_prefix(INSTANCE) {
+            return read_instance(id, &kv.value).ok_or_else(bad);
+        }
+        if let Some(revision) = key.strip_prefix(REMOVAL) {
+            return read_removal(revision, &kv.value).ok_or_else(bad);
+        }
+        match key.strip_prefix(FRONT) {
+            Some(front) => {
+                u64::from_str_radix(front, 16).map(|n| Self::Front(Front(n))).map_err(|_| bad())
+            }
+            None => Ok(Self::Other),
+        }
+    }
+}
+
+fn read_instance(id: &str, value: &[u8]) -> Option<Row> {
+    let Held { changed, keeper, owner, body } = Held::decode(value).ok()?;
+    let instance: Instance = from_cbor(&body).ok()?;
+    let owner: PeerId = owner.parse().ok()?;
+    let record = Record::new(instance, owner).kept_by(Front(keeper));
+    (record.instance.id.as_str() == id).then_some(Row::Instance { changed, record })
+}
+
+fn read_removal(revision: &str, value: &[u8]) -> Option<Row> {
+    let revision = u64::from_str_radix(revision, 16).ok()?;
+    let id = from_cbor(&Gone::decode(value).ok()?.id).ok()?;
+    Some(Row::Removal { revision, id })
+}
+
+/// The front end whose key this is.
+pub(super) fn front_of(key: &[u8]) -> Option<Front> {
+    let front = std::str::from_utf8(key).ok()?.strip_prefix(FRONT)?;
+    u64::from_str_radix(front, 16).ok().map(Front)
+}
+
+pub(super) fn front_key(front: Front) -> Vec<u8> {
+    format!("{FRONT}{:016x}", front.0).into_bytes()
+}
+
+/// What writes a step, the `revision`th.
+pub(super) fn write(revision: u64, step: &Step) -> Vec<RequestOp> {
+    match step {
+        Step::Put(record) => {
+            let body = to_cbor(&*record.instance);
+            let owner = record.owner.to_string();
+            let held = Held { changed: revision, keeper: record.keeper.0, owner, body };
+            let key = format!("{INSTANCE}{}", record.instance.id);
+            vec![put(key.into_bytes(), held.encode_to_vec(), 0)]
+        }
+        Step::Remove(id) => {
+            let instance = format!("{INSTANCE}{id}").into_bytes();
+            let gone = Gone { id: to_cbor(id) };
+            vec![delete(instance, Vec::new()), put(removal_key(revision), gone.encode_to_vec(), 0)]
+        }
+    }
+}
+
+/// Forgets what was removed up to `floor`.
+pub(super) fn forget(floor: u64) -> RequestOp {
+    delete(removal_key(0), removal_key(floor.saturating_add(1)))
+}
+
+pub(super) fn write_head(head: Head) -> RequestOp {
+    put(HEAD.to_vec(), head.encode_to_vec(), 0)
+}
+
+pub(super) fn put(key: Vec<u8>, value: Vec<u8>, lease: i64) -> RequestOp {
+    RequestOp { request: Some(Op::Put(PutRequest { key, value, lease })) }
+}
+
+fn delete(key: Vec<u8>, range_end: Vec<u8>) -> RequestOp {
+    RequestOp { request: Some(Op::Delete(DeleteRangeRequest { key, range_end })) }
+}
+
+/// In the order of revisions.
+fn removal_key(revision: u64) -> Vec<u8> {
+    format!("{REMOVAL}{revision:016x}").into_bytes()
+}
+
+/// The end of a range of everything that begins with `prefix`.
+pub(super) fn end_of(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    if let Some(last) = end.last_mut() {
+        *last += 1;
+    }
+    end
+}
+
+/// The newest version of keys and values that is understood.
+pub(super) const VERSION: u32 = 1;
