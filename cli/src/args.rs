@@ -2,6 +2,7 @@
 
 mod help;
 pub(crate) mod rest;
+mod store;
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -12,11 +13,11 @@ use clap::{
     Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint,
 };
 use clap_complete::ArgValueCompleter;
-use jackfield_registry::StoreConfig;
 use jackfield_wire::Target;
 
 use crate::complete;
 use crate::terminal::ColorChoice;
+use store::StoreArgs;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -143,10 +144,8 @@ pub(crate) struct RegistryArgs {
     /// The port to listen on; 0 picks a free one
     #[arg(short, long, value_name = "PORT", default_value_t = REGISTRY_PORT)]
     pub(crate) port: u16,
-    /// Where the set is kept: `sqlite:PATH`, a file that outlives the registry, or `memory:`
-    /// [default: registry-PORT.sqlite in the state folder; `memory:` with -p 0]
-    #[arg(long, value_name = "STORE", value_parser = store)]
-    pub(crate) store: Option<StoreConfig>,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
     /// Time without a heartbeat after which a host is gone
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = jackfield_host::parse_duration)]
     pub(crate) ttl: Duration,
@@ -325,18 +324,6 @@ fn address(text: &str) -> Result<String, String> {
     match port {
         Some(Some(port)) if port > 0 => Ok(text.to_owned()),
         _ => Err("write ADDR:PORT, as in 127.0.0.1:9999 or [::1]:9999".into()),
-    }
-}
-
-/// `memory:` or `sqlite:PATH`
-fn store(text: &str) -> Result<StoreConfig, String> {
-    match text.split_once(':') {
-        Some(("memory", "")) => Ok(StoreConfig::Memory),
-        Some(("sqlite", path)) if !path.is_empty() => Ok(StoreConfig::Sqlite(path.into())),
-        _ => {
-            Err("write memory: or sqlite:PATH, as in sqlite:/var/lib/jackfield/registry.sqlite"
-                .into())
-        }
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) fn run(args: RegistryArgs, common: &Common, terminal: Terminal) -> Ou
     check_times(&args)?;
     let setup = setup::setup(common, Role::Registry, "registry")?;
     let mut config = RegistryConfig::new(SocketAddr::new(args.listen, args.port), setup.identity);
-    config.store = args.store.unwrap_or_else(|| default_store(args.port, &setup.state));
+    config.store = args.store.config().unwrap_or_else(|| default_store(args.port, &setup.state));
     config.ttl = args.ttl;
     config.heartbeat = args.heartbeat;
     setup::server_runtime()?.block_on(serve(config, terminal))

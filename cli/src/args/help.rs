@@ -42,13 +42,15 @@ pub(super) const REGISTRY: &str = "\
 Prints one line on stdout when it is ready. Ctrl-C or SIGTERM end it; hosts and clients go on with \
 what they know and come back to the next one. With a file as its store, the next one on the same \
 port serves the old set at once. One file serves one registry; a damaged one is refused with the \
-command that moves it away.
+command that moves it away. Several registries over one etcd cluster serve one set: give hosts and \
+clients the addresses of all.
 
 Examples:
   jackfield registry
   jackfield registry -p 0                              any free port, in memory
   jackfield registry --store memory:                   nothing outlives it
   jackfield registry --store sqlite:./registry.sqlite  in this file
+  jackfield registry --store etcd:10.0.0.1:2379,10.0.0.2:2379  one of several over a cluster
   jackfield registry -l 10.0.0.5 --identity ./identity  for other machines";
 
 pub(super) const HOST: &str = "\

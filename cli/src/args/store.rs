@@ -1,0 +1,86 @@
+//! Where a registry keeps its set, as it is typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+use jackfield_registry::{EtcdConfig, StoreConfig};
+
+/// The store of a registry.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    /// Where the set is kept: `sqlite:PATH`, a file that outlives the registry; `etcd:ADDR,ADDR`, a
+    /// cluster that several registries share; or `memory:`
+    /// [default: registry-PORT.sqlite in the state folder; `memory:` with -p 0]
+    #[arg(long, value_name = "STORE", value_parser = store)]
+    store: Option<StoreConfig>,
+    /// The authority of the cluster's certificates, for etcd:https://NAME:PORT
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    etcd_ca: Option<PathBuf>,
+    /// The certificate by which the cluster knows this registry
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires_all = ["etcd_key", "etcd_ca"])]
+    etcd_cert: Option<PathBuf>,
+    /// The key of that certificate
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "etcd_cert")]
+    etcd_key: Option<PathBuf>,
+}
+
+impl StoreArgs {
+    /// What was asked for, if anything.
+    pub(crate) fn config(self) -> Option<StoreConfig> {
+        Some(match self.store? {
+            StoreConfig::Etcd(mut cluster) => {
+                cluster.ca = self.etcd_ca;
+                cluster.certificate = self.etcd_cert.zip(self.etcd_key);
+                StoreConfig::Etcd(cluster)
+            }
+            other => other,
+        })
+    }
+}
+
+/// `memory:`, `sqlite:PATH` or `etcd:ADDR,ADDR`
+fn store(text: &str) -> Result<StoreConfig, String> {
+    match text.split_once(':') {
+        Some(("memory", "")) => Ok(StoreConfig::Memory),
+        Some(("sqlite", path)) if !path.is_empty() => Ok(StoreConfig::Sqlite(path.into())),
+        Some(("etcd", members)) if members.split(',').all(is_member) => {
+            Ok(StoreConfig::Etcd(EtcdConfig::new(members.split(','))))
+        }
+        Some(("etcd", _)) => {
+            Err("write etcd:ADDR:PORT,ADDR:PORT, as in etcd:10.0.0.1:2379,10.0.0.2:2379".into())
+        }
+        _ => Err("write memory:, sqlite:PATH or etcd:ADDR,ADDR, as in \
+                  sqlite:/var/lib/jackfield/registry.sqlite"
+            .into()),
+    }
+}
+
+/// A host and a port; a scheme may stand before them.
+fn is_member(text: &str) -> bool {
+    let address = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    super::address(address.unwrap_or(text)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_store_is_read() {
+        assert_eq!(store("memory:"), Ok(StoreConfig::Memory));
+        assert_eq!(store("sqlite:a:b"), Ok(StoreConfig::Sqlite("a:b".into())));
+        let members = ["10.0.0.1:2379", "https://b:2379", "[::1]:2379"];
+        let etcd = store("etcd:10.0.0.1:2379,https://b:2379,[::1]:2379");
+        assert_eq!(etcd, Ok(StoreConfig::Etcd(EtcdConfig::new(members))));
+    }
+
+    #[test]
+    fn what_is_no_store_is_refused_with_what_one_looks_like() {
+        for text in ["etcd:", "etcd:a", "etcd:a:1,", "etcd:::1:2379"] {
+            assert!(store(text).unwrap_err().contains("etcd:10.0.0.1:2379"), "{text}");
+        }
+        for text in ["", "memory", "sqlite:", "redis:x", "memory:x"] {
+            assert!(store(text).unwrap_err().contains("sqlite:/var"), "{text}");
+        }
+    }
+}
