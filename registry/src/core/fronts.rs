@@ -65,7 +65,7 @@ impl Core {
         if self.others.remove(&front) {
             for id in self.kept_by(front) {
                 let expires = self.held.get(&id).and_then(|held| self.grace_of(now, &held.record));
-                self.set_liveness(&id, Liveness { lease: None, expires });
+                self.set_liveness(&id, Liveness { expires, ..Liveness::default() });
             }
         }
     }
@@ -103,7 +103,7 @@ impl Core {
                 let leaves = record.instance.health == Health::Draining;
                 Liveness { expires: if leaves { grace } else { held.expires }, ..held }
             }
-            _ => Liveness { lease: None, expires: grace },
+            _ => Liveness { expires: grace, ..Liveness::default() },
         };
         self.put(record);
         self.set_liveness(&id, liveness);
@@ -248,7 +248,7 @@ mod tests {
     fn a_watcher_that_knows_more_than_this_front_end_waits_for_it() {
         let mut bench = elsewhere();
         let resume = Some(Revision { number: 2, ..bench.core.revision() });
-        let query = jackfield_wire::registry::WatchQuery { service: None, resume };
+        let query = jackfield_wire::registry::WatchQuery { resume, ..Default::default() };
         let mut watcher = crate::core::Watcher::new(query);
         assert!(bench.events(&mut watcher).is_empty());
         assert_eq!(watcher.waits_for(&bench.core), Some(2));

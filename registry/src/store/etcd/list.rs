@@ -121,9 +121,8 @@ impl Set {
 }
 
 fn removal(revision: u64, id: jackfield_wire::InstanceId) -> Result<Removal, Unread> {
-    let service = id.as_str().split_once('@').and_then(|(name, _)| name.parse().ok());
-    let service = service.ok_or_else(|| Unread(format!("the removal of {id}")))?;
-    Ok(Removal { revision, id, service })
+    let key = id.key().ok_or_else(|| Unread(format!("the removal of {id}")))?;
+    Ok(Removal { revision, id, key })
 }
 
 /// Instances in one answer: 32 MiB of the largest, a hundredth of a second of the usual.
