@@ -170,7 +170,7 @@ impl<S: Store> Writer<S> {
             News::Came(front) => core.front_came(front),
             News::Went(front) => core.front_went(now, front),
             News::Fronts(others) => core.fronts_are(now, &others),
-            News::Alone(alone) => self.desk.alone = alone,
+            News::Alone(alone) => self.view.set_alone(alone),
         }
         drop(core);
         self.view.changed();

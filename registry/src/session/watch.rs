@@ -35,8 +35,9 @@ impl Sessions {
     /// Returns at the registry's shutdown.
     async fn feed(&self, mut watcher: Watcher, exchange: &mut Exchange) -> Result<(), End> {
         let mut changes = self.view.changes();
+        let cut_off = self.view.cut_off();
         let cancelled = exchange.cancelled();
-        tokio::pin!(cancelled);
+        tokio::pin!(cancelled, cut_off);
         let mut silent_until = Instant::now() + self.silence();
         loop {
             changes.borrow_and_update();
@@ -46,6 +47,9 @@ impl Sessions {
             tokio::select! {
                 // The view owns the sender: there is always a next change to wait for.
                 _ = changes.changed() => {}
+                // Another front end may know more. Whoever comes back is served: what is known here
+                // is better than nothing.
+                () = &mut cut_off => return Ok(exchange.send_last(&[]).await?),
                 () = sleep_until(silent_until) => {
                     if let Some(revision) = self.view.read(|core, _| watcher.waits_for(core)) {
                         return Err(End::Behind(revision));

@@ -18,13 +18,11 @@ pub(super) struct Desk {
     inbox: mpsc::UnboundedReceiver<Letter>,
     /// Letters that could not be in the last batch; they come before those in the inbox.
     waiting: VecDeque<Letter>,
-    /// The other front ends take this one for dead: it vouches for nobody.
-    pub(super) alone: bool,
 }
 
 impl Desk {
     pub(super) fn new(view: Arc<View>, inbox: mpsc::UnboundedReceiver<Letter>) -> Self {
-        Self { view, inbox, waiting: VecDeque::new(), alone: false }
+        Self { view, inbox, waiting: VecDeque::new() }
     }
 
     /// Those that waited longest come first. `None` when nobody can send any more.
@@ -90,7 +88,8 @@ impl Desk {
         ids: Vec<jackfield_wire::InstanceId>,
         reply: Reply,
     ) {
-        if self.alone {
+        // The other front ends take this one for dead: it vouches for nobody.
+        if self.view.is_alone() {
             return reply.send(Err(Refused::Detached));
         }
         let now = self.view.now();

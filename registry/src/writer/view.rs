@@ -1,5 +1,6 @@
 //! The core as readers see it: locked for moments, never while the store works.
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,12 +16,19 @@ pub(crate) struct View {
     core: Mutex<Core>,
     clock: Instant,
     pulse: watch::Sender<()>,
+    /// Whether this front end is cut off from a store that others change.
+    alone: watch::Sender<bool>,
 }
 
 impl View {
     /// The view of a core whose time began at `clock`.
     pub(crate) fn new(core: Core, clock: Instant) -> Self {
-        Self { core: Mutex::new(core), clock, pulse: watch::Sender::new(()) }
+        Self {
+            core: Mutex::new(core),
+            clock,
+            pulse: watch::Sender::new(()),
+            alone: watch::Sender::new(false),
+        }
     }
 
     /// Reads the core at this moment.
@@ -37,6 +45,25 @@ impl View {
     /// Says when the core has changed.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.pulse.subscribe()
+    }
+
+    /// Ends when this front end is cut off from its store; not at all when it is so already.
+    pub(crate) fn cut_off(&self) -> impl Future<Output = ()> + use<> {
+        let mut alone = self.alone.subscribe();
+        async move {
+            let already = *alone.borrow();
+            if already || alone.wait_for(|alone| *alone).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    pub(super) fn is_alone(&self) -> bool {
+        *self.alone.borrow()
+    }
+
+    pub(super) fn set_alone(&self, alone: bool) {
+        self.alone.send_replace(alone);
     }
 
     /// The moment that it is.

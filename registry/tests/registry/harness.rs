@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jackfield_registry::{Registry, RegistryConfig, StoreConfig};
@@ -24,7 +25,7 @@ pub(crate) struct World {
     pub(crate) registry: Registry,
     pub(crate) address: SocketAddr,
     state: StateDir,
-    dir: TempDir,
+    dir: Arc<TempDir>,
 }
 
 impl World {
@@ -42,7 +43,15 @@ impl World {
     }
 
     pub(crate) fn with(tune: impl FnOnce(&mut RegistryConfig)) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::in_folder(Arc::new(tempfile::tempdir().unwrap()), tune)
+    }
+
+    /// Another registry, which the same peers trust.
+    pub(crate) fn beside(&self, tune: impl FnOnce(&mut RegistryConfig)) -> Self {
+        Self::in_folder(Arc::clone(&self.dir), tune)
+    }
+
+    fn in_folder(dir: Arc<TempDir>, tune: impl FnOnce(&mut RegistryConfig)) -> Self {
         let state = StateDir::resolve(Some(&dir.path().join("state"))).unwrap();
         let identity = Identity::local(&state, Role::Registry, "registry").unwrap();
         let mut config = RegistryConfig::new((Ipv4Addr::LOCALHOST, 0).into(), identity);

@@ -3,9 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test ends with what it did not expect")]
 
 mod durable;
+mod fronts;
 mod harness;
 mod leases;
 mod limits;
 mod malformed;
 mod start;
 mod watching;
+
+#[path = "../stage/etcd.rs"]
+mod etcd;
