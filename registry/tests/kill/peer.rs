@@ -17,11 +17,20 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) async fn connect(state: &StateDir, name: &str, registry: SocketAddr) -> Self {
+        Self::try_connect(state, name, registry).await.expect("a registry")
+    }
+
+    /// `None` when there is no registry.
+    pub(crate) async fn try_connect(
+        state: &StateDir,
+        name: &str,
+        registry: SocketAddr,
+    ) -> Option<Self> {
         let identity = Identity::local(state, Role::Host, name).expect("an identity");
         let limits = TransportLimits::default();
         let dialer = Dialer::new(&identity, Protocol::Registry, limits).expect("a dialler");
-        let connection = dialer.dial(registry, Role::Registry).await.expect("a registry");
-        Self { name: name.into(), connection, _dialer: dialer }
+        let connection = dialer.dial(registry, Role::Registry).await.ok()?;
+        Some(Self { name: name.into(), connection, _dialer: dialer })
     }
 
     /// The answer; `None` when the registry went away instead.
@@ -34,11 +43,16 @@ impl Peer {
 
     /// An instance of this host.
     pub(crate) fn instance(&self, service: &str, version: &str) -> Instance {
+        Self::instance_of(&self.name, service, version)
+    }
+
+    /// An instance of the host of this name.
+    pub(crate) fn instance_of(host: &str, service: &str, version: &str) -> Instance {
         let service = ServiceName::new(service).expect("a name");
         Instance {
             version: Some(version.into()),
             methods: vec![MethodSummary { name: "add".into(), wit: "add: func()".into() }],
-            ..Instance::new(service, &self.name, "127.0.0.1:4433")
+            ..Instance::new(service, host, "127.0.0.1:4433")
         }
     }
 }
