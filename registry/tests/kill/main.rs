@@ -40,7 +40,9 @@ fn main() {
     }
 }
 
-const TESTS: [(&str, fn(&Runtime)); 6] = [
+type Test = fn(&Runtime);
+
+const TESTS: [(&str, Test); 6] = [
     ("what_was_acknowledged_survives_kills_on_sqlite", killed_on_sqlite),
     ("what_was_acknowledged_survives_kills_on_etcd", killed_on_etcd),
     ("a_registry_that_was_stopped_expires_nobody_who_lives", pause::registry),

@@ -4,6 +4,7 @@
 
 mod durable;
 mod fronts;
+mod full_disk;
 mod harness;
 mod leases;
 mod limits;
