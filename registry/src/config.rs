@@ -35,6 +35,10 @@ pub struct RegistryConfig {
     pub max_watches: usize,
     /// Watches of one identity. Default 1,000; the next one is refused. Zero refuses all.
     pub max_watches_per_peer: usize,
+    /// Whose orders are obeyed: names of clients, or whole `spiffe://` names. Default none, which
+    /// means every client where the identity is a private one (then all peers are this user on this
+    /// machine), and nobody otherwise.
+    pub operators: Vec<String>,
     /// Bounds of connections and streams.
     pub limits: TransportLimits,
 }
@@ -52,6 +56,7 @@ impl RegistryConfig {
             max_instances_per_host: 256,
             max_watches: 10_000,
             max_watches_per_peer: 1_000,
+            operators: Vec::new(),
             limits: TransportLimits::default(),
         }
     }

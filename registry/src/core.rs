@@ -13,10 +13,12 @@ mod fronts;
 mod list;
 mod log;
 mod moment;
+mod operate;
 mod plan;
 mod refused;
 mod scope;
 mod stored;
+mod subject;
 mod tally;
 mod timers;
 mod watch;
@@ -28,21 +30,24 @@ pub(crate) mod simulation;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jackfield_transport::PeerId;
-use jackfield_wire::InstanceId;
-use jackfield_wire::registry::{Health, Revision};
+use jackfield_wire::registry::{Digest, Health, Instance, Override, Revision};
+use jackfield_wire::{InstanceId, ServiceKey, to_cbor};
 
 pub(crate) use change::{Change, Front, LeaseId, Plan, Record, Step};
 pub(crate) use moment::Moment;
 pub(crate) use refused::Refused;
 pub(crate) use scope::Scope;
 pub(crate) use stored::{Removal, Stored};
+pub(crate) use subject::Subject;
 pub(crate) use watch::Watcher;
 
 use change::Liveness;
-use log::{Entry, Log};
+use log::Log;
+use operate::{Ordered, Settings};
 use tally::Tallies;
 use timers::Timers;
 
@@ -59,6 +64,9 @@ pub(crate) struct Core {
     authority_kept: bool,
     last_tick: Moment,
     held: BTreeMap<InstanceId, Held>,
+    /// What operators say of instances, also of those that are not there.
+    orders: BTreeMap<InstanceId, Ordered>,
+    settings: BTreeMap<ServiceKey, Settings>,
     leases: HashMap<LeaseId, BTreeSet<InstanceId>>,
     shares: HashMap<PeerId, Share>,
     tallies: Tallies,
@@ -78,6 +86,8 @@ pub(crate) struct Rules {
     pub(crate) max_instances: usize,
     /// Instances of one identity.
     pub(crate) max_instances_per_peer: usize,
+    /// Instances that operators say something of.
+    pub(crate) max_orders: usize,
     /// Which front end of the registry this is.
     pub(crate) keeper: Front,
 }
@@ -88,6 +98,8 @@ pub(crate) struct Holder {
     pub(crate) lease: LeaseId,
     pub(crate) peer: PeerId,
     pub(crate) address: SocketAddr,
+    /// Whether its orders are obeyed.
+    pub(crate) operator: bool,
 }
 
 /// How often things happened since the start.
@@ -102,12 +114,42 @@ pub(crate) struct Counts {
 
 #[derive(Debug)]
 struct Held {
+    /// As its host says.
     record: Record,
+    /// As peers see it.
+    shown: Shown,
     /// The revision of its last change.
     changed: u64,
     liveness: Liveness,
     /// Where its entry in the timers is.
     armed: Option<Moment>,
+}
+
+/// An instance with what an operator says of it.
+#[derive(Debug)]
+struct Shown {
+    /// The record's own, where no operator says anything.
+    instance: Arc<Instance>,
+    /// Length of the encoded instance.
+    bytes: usize,
+    digest: Digest,
+}
+
+impl Shown {
+    fn of(record: &Record, order: Option<&Override>) -> Self {
+        let (instance, encoded) = match order {
+            None => {
+                let instance = Arc::clone(&record.instance);
+                return Self { instance, bytes: record.bytes(), digest: record.digest() };
+            }
+            Some(order) => {
+                let instance = order.over(&record.instance);
+                let encoded = to_cbor(&instance);
+                (Arc::new(instance), encoded)
+            }
+        };
+        Self { instance, bytes: encoded.len(), digest: Digest::of(&encoded) }
+    }
 }
 
 /// What one identity takes up.
@@ -151,7 +193,7 @@ impl Core {
 
     /// How many instances may be called now.
     pub(crate) fn available(&self) -> usize {
-        self.held.values().filter(|held| held.record.instance.is_available()).count()
+        self.held.values().filter(|held| held.shown.instance.is_available()).count()
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -166,7 +208,7 @@ impl Core {
         let latest = self.log.latest();
         let removals: Vec<u64> = (latest + 1..)
             .zip(&plan.steps)
-            .filter_map(|(revision, step)| matches!(step, Step::Remove(_)).then_some(revision))
+            .filter_map(|(revision, step)| step.removes().then_some(revision))
             .collect();
         let count = u64::try_from(plan.steps.len()).expect("a plan is far smaller than 2^64");
         Some(Change {
@@ -183,6 +225,8 @@ impl Core {
             match step {
                 Step::Put(record) => self.put(record),
                 Step::Remove(id) => self.remove(&id),
+                Step::Order(id, order) => self.order(id, order),
+                Step::Set(key, settings) => self.set(key, settings),
             }
         }
         for (id, liveness) in plan.liveness {
@@ -197,7 +241,8 @@ impl Core {
 
     fn put(&mut self, record: Record) {
         let previous = self.held.get(&record.instance.id).map(|held| held.changed);
-        let changed = self.log.upserted(Entry::of(&record), previous);
+        let subject = Subject::Instance(record.instance.id.clone());
+        let changed = self.log.upserted(subject, previous);
         self.insert(record, changed);
     }
 
@@ -205,17 +250,19 @@ impl Core {
         let share = self.shares.entry(record.owner.clone()).or_default();
         share.instances += 1;
         share.bytes += record.bytes();
-        self.tallies.add(&record.instance, record.digest());
         let id = record.instance.id.clone();
+        let shown = Shown::of(&record, self.order_for(&id));
+        self.tallies.add(&shown.instance, shown.digest);
         match self.held.get_mut(&id) {
             Some(held) => {
                 let old = std::mem::replace(&mut held.record, record);
+                let old_shown = std::mem::replace(&mut held.shown, shown);
                 held.changed = changed;
-                self.release(&old);
+                self.release(&old, &old_shown);
             }
             None => {
                 let liveness = Liveness::default();
-                self.held.insert(id, Held { record, changed, liveness, armed: None });
+                self.held.insert(id, Held { record, shown, changed, liveness, armed: None });
             }
         }
     }
@@ -223,12 +270,12 @@ impl Core {
     fn remove(&mut self, id: &InstanceId) {
         self.set_liveness(id, Liveness::default());
         let Some(held) = self.held.remove(id) else { return };
-        self.log.removed(Entry::of(&held.record), held.changed);
-        self.release(&held.record);
+        self.log.removed(Subject::Instance(id.clone()), held.changed);
+        self.release(&held.record, &held.shown);
     }
 
-    fn release(&mut self, record: &Record) {
-        self.tallies.take(&record.instance, record.digest());
+    fn release(&mut self, record: &Record, shown: &Shown) {
+        self.tallies.take(&shown.instance, shown.digest);
         let Some(share) = self.shares.get_mut(&record.owner) else { return };
         share.instances -= 1;
         share.bytes -= record.bytes();

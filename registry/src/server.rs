@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{RegistryConfig, StoreConfig};
 use crate::core::{Core, Front, Moment, Rules, Stored};
-use crate::session::{Sessions, Watches};
+use crate::session::{Operators, Sessions, Watches};
 use crate::status::{Refusals, RegistryStatus};
 use crate::store::{EtcdStore, MemoryStore, SqliteStore, Store, StoreError};
 use crate::writer::{View, Writer};
@@ -115,6 +115,8 @@ impl Registry {
     ) -> Result<Self, SpawnError> {
         let (rules, terms) = check(&config)?;
         let rules = Rules { keeper: me, ..rules };
+        let operators =
+            Operators::new(&config.operators, &config.identity).map_err(SpawnError::Operator)?;
         let restored = stored.records.len();
         let core = Core::restore(rules, Moment::default(), stored);
         let view = Arc::new(View::new(core, Instant::now()));
@@ -128,6 +130,7 @@ impl Registry {
             terms,
             watches: Arc::clone(&watches),
             refusals: Arc::clone(&refusals),
+            operators,
             stopping: stopping.clone(),
             next_lease: AtomicU64::new(0),
         };
@@ -161,6 +164,9 @@ pub enum SpawnError {
         /// As configured.
         heartbeat: Duration,
     },
+    /// The name of an operator that is none.
+    #[error("an operator's name cannot be used: {0}")]
+    Operator(String),
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -183,6 +189,7 @@ fn rules(config: &RegistryConfig) -> Result<Rules, SpawnError> {
         ttl: config.ttl,
         max_instances: config.max_instances,
         max_instances_per_peer: config.max_instances_per_host,
+        max_orders: MAX_ORDERS,
         keeper: Front::ONLY,
     })
 }
@@ -209,6 +216,8 @@ fn server_config(config: RegistryConfig) -> ServerConfig {
     }
 }
 
+/// Orders about instances, also about those that are not there: about 300 bytes each.
+const MAX_ORDERS: usize = 10_000;
 /// A disk that does not answer for this long will not answer soon; the process must be able to end.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 /// Terms travel as whole milliseconds.

@@ -3,6 +3,7 @@
 //! A malformed request costs its stream and nothing else. A session ends with its connection; the
 //! drop of a host's session is what makes its instances suspect.
 
+mod operators;
 mod request;
 mod watch;
 mod watches;
@@ -20,6 +21,7 @@ use crate::session::request::Unread;
 use crate::status::Refusals;
 use crate::writer::{Ask, Done, Mailbox, View};
 
+pub(crate) use operators::Operators;
 pub(crate) use watches::Watches;
 
 /// Serves every connection of a registry.
@@ -30,6 +32,7 @@ pub(crate) struct Sessions {
     pub(crate) terms: LeaseTerms,
     pub(crate) watches: Arc<Watches>,
     pub(crate) refusals: Arc<Refusals>,
+    pub(crate) operators: Operators,
     /// The registry is shutting down.
     pub(crate) stopping: CancellationToken,
     pub(crate) next_lease: AtomicU64,
@@ -50,7 +53,12 @@ impl Serve for Sessions {
         let lease = LeaseId(self.next_lease.fetch_add(1, Ordering::Relaxed));
         tracing::debug!(peer = %peer.id, address = %peer.address, "connected");
         Session {
-            holder: Arc::new(Holder { lease, peer: peer.id.clone(), address: peer.address }),
+            holder: Arc::new(Holder {
+                lease,
+                peer: peer.id.clone(),
+                address: peer.address,
+                operator: self.operators.include(&peer.id),
+            }),
             mailbox: self.mailbox.clone(),
             stopping: self.stopping.clone(),
         }
@@ -79,7 +87,15 @@ impl Sessions {
             Request::Heartbeat(ids) => {
                 self.ask(session, Ask::Heartbeat(ids), "send heartbeats").await
             }
+            Request::Deregister(ids) if session.holder.operator => {
+                for id in &ids {
+                    tracing::info!(peer = %session.holder.peer, %id, "takes back");
+                }
+                self.pass_on(session, Ask::Deregister(ids)).await
+            }
             Request::Deregister(ids) => self.ask(session, Ask::Deregister(ids), "deregister").await,
+            Request::SetInstance(patch) => self.operate(session, Ask::Order(patch)).await,
+            Request::SetService(patch) => self.operate(session, Ask::Set(patch)).await,
             Request::List(query) => Ok(self.list(&query)),
             Request::Watch(_) => unreachable!("a watch is not one answer"),
         }
@@ -96,10 +112,26 @@ impl Sessions {
         if holder.peer.role() != Role::Host {
             return Err(Refused::NotAHost { peer: holder.peer.to_string(), action });
         }
-        Ok(match session.mailbox.ask(holder, ask).await? {
+        self.pass_on(session, ask).await
+    }
+
+    /// Only operators give orders; what they ordered is said in the log.
+    async fn operate(&self, session: &Session, ask: Ask) -> Result<Reply, Refused> {
+        let peer = &session.holder.peer;
+        if !session.holder.operator {
+            return Err(self.operators.refusal(peer));
+        }
+        tracing::info!(%peer, order = ?ask, "ordered");
+        self.pass_on(session, ask).await
+    }
+
+    async fn pass_on(&self, session: &Session, ask: Ask) -> Result<Reply, Refused> {
+        Ok(match session.mailbox.ask(&session.holder, ask).await? {
             Done::Registered => Reply::Registered(self.terms),
             Done::Alive(unknown) => Reply::Alive(unknown),
             Done::Deregistered(count) => Reply::Deregistered(count),
+            Done::Ordered(order) => Reply::InstanceSet(order),
+            Done::Set(settings) => Reply::ServiceSet(settings),
         })
     }
 

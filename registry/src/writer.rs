@@ -89,10 +89,14 @@ impl<S: Store> Writer<S> {
         let mut next = Some(first);
         while let Some(letter) = next {
             batch.count();
-            if batch.is_busy(letter.holder()) {
+            if batch.is_busy(&letter) {
                 put_off.push_back(letter);
             } else {
+                let alone = letter.stands_alone();
                 self.read(letter, &mut batch);
+                if alone {
+                    batch.close();
+                }
             }
             if batch.is_full() {
                 break;
@@ -128,6 +132,12 @@ impl<S: Store> Writer<S> {
             Ask::Deregister(ids) => core
                 .plan_deregister(now, holder, ids)
                 .map(|(plan, count)| (plan, Done::Deregistered(count))),
+            Ask::Order(patch) => {
+                core.plan_order(&patch).map(|(plan, order)| (plan, Done::Ordered(order)))
+            }
+            Ask::Set(patch) => {
+                core.plan_settings(&patch).map(|(plan, settings)| (plan, Done::Set(settings)))
+            }
         };
         match planned {
             Ok((plan, done)) => {

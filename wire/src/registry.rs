@@ -7,6 +7,7 @@
 mod digest;
 mod event;
 mod instance;
+mod operate;
 mod query;
 mod settings;
 
@@ -18,6 +19,7 @@ use crate::status::Status;
 pub use digest::Digest;
 pub use event::{Delta, Snapshot, WatchEvent};
 pub use instance::{Health, Instance, Kind, MethodSummary, Override};
+pub use operate::{Edit, InstancePatch, ServicePatch};
 pub use query::{ListQuery, Listing, Revision, WatchQuery};
 pub use settings::{RetryFactor, RetryFactorError, ServiceEntry, ServiceSettings};
 
@@ -39,6 +41,12 @@ pub enum Request {
     /// What is there now, and every change from then on.
     #[n(4)]
     Watch(#[n(0)] WatchQuery),
+    /// An operator's order about an instance.
+    #[n(5)]
+    SetInstance(#[n(0)] InstancePatch),
+    /// An operator's order about a service.
+    #[n(6)]
+    SetService(#[n(0)] ServicePatch),
 }
 
 /// What the registry answers.
@@ -62,6 +70,12 @@ pub enum Reply {
     /// To anything: why not.
     #[n(5)]
     Refused(#[n(0)] Refusal),
+    /// To `SetInstance`: what holds now.
+    #[n(6)]
+    InstanceSet(#[n(0)] Override),
+    /// To `SetService`: what holds now.
+    #[n(7)]
+    ServiceSet(#[n(0)] ServiceSettings),
 }
 
 /// How long a lease lasts.

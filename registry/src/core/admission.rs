@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use jackfield_wire::InstanceId;
 use jackfield_wire::name::BUILTIN_SERVICE;
-use jackfield_wire::registry::{Instance, MethodSummary};
+use jackfield_wire::registry::{Edit, Instance, InstancePatch, MethodSummary, ServicePatch};
 
 /// What is wrong with an instance, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +38,10 @@ pub(crate) enum Flaw {
     TooLong { field: &'static str, bytes: usize, limit: usize },
     #[error("its {field} holds the control character {character:?}: send plain text")]
     Control { field: &'static str, character: char },
+    #[error("its {field} is {value} and may be {largest} at most: give less")]
+    TooMuch { field: &'static str, value: u32, largest: u32 },
+    #[error("a timeout of 0 leaves no time for any call: give more, or unset it")]
+    NoTime,
     #[error("it takes {bytes} bytes and may take {limit}: shorten methods or metadata")]
     TooLarge { bytes: usize, limit: usize },
 }
@@ -66,8 +70,50 @@ pub(super) fn check(instance: &Instance, surroundings: Surroundings) -> Result<(
     if let Some(zone) = &instance.zone {
         check_text("zone", zone, MAX_WORD)?;
     }
+    check_weight(instance.weight)?;
     check_metadata(&instance.metadata)?;
     check_methods(&instance.methods)
+}
+
+/// Looks for the first thing wrong with an order about an instance.
+pub(super) fn check_order(patch: &InstancePatch) -> Result<(), Flaw> {
+    if let Edit::Set(weight) = patch.weight {
+        check_weight(weight)?;
+    }
+    match &patch.note {
+        Edit::Set(note) => check_text("note", note, MAX_NOTE),
+        _ => Ok(()),
+    }
+}
+
+/// Looks for the first thing wrong with settings of a service.
+pub(super) fn check_settings(patch: &ServicePatch) -> Result<(), Flaw> {
+    for (field, edit, largest) in [
+        ("timeout", &patch.timeout_ms, MAX_TIMEOUT_MS),
+        ("retry delay", &patch.retry_delay_ms, MAX_TIMEOUT_MS),
+        ("max retries", &patch.max_retries, MAX_RETRIES),
+    ] {
+        match *edit {
+            Edit::Set(value) if value > largest => {
+                return Err(Flaw::TooMuch { field, value, largest });
+            }
+            _ => {}
+        }
+    }
+    if patch.timeout_ms == Edit::Set(0) {
+        return Err(Flaw::NoTime);
+    }
+    match &patch.picker {
+        Edit::Set(picker) => check_text("picker", picker, MAX_PICKER),
+        _ => Ok(()),
+    }
+}
+
+fn check_weight(weight: u32) -> Result<(), Flaw> {
+    if weight > MAX_WEIGHT {
+        return Err(Flaw::TooMuch { field: "weight", value: weight, largest: MAX_WEIGHT });
+    }
+    Ok(())
 }
 
 fn check_address(text: &str, surroundings: Surroundings) -> Result<(), Flaw> {
@@ -142,6 +188,16 @@ fn is_harmful(c: char) -> bool {
 
 /// Host names, zones and versions, in bytes; a version with build metadata fits, a document does not.
 const MAX_WORD: usize = 128;
+/// A remark, not a document.
+const MAX_NOTE: usize = 512;
+/// Sums of weights over any set stay far from overflow, and shares of a percent can be said.
+const MAX_WEIGHT: u32 = 1_000_000;
+/// A day: longer is no bound at all.
+const MAX_TIMEOUT_MS: u32 = 24 * 60 * 60 * 1000;
+/// More repetitions than this only add to an outage.
+const MAX_RETRIES: u32 = 100;
+/// The name of a picker.
+const MAX_PICKER: usize = 64;
 /// As Kubernetes' labels: enough for zone, rack, owner and the like.
 const MAX_METADATA_KEYS: usize = 32;
 /// Keys and values together.

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use jackfield_transport::PeerId;
-use jackfield_wire::registry::{Digest, Instance};
-use jackfield_wire::{InstanceId, to_cbor};
+use jackfield_wire::registry::{Digest, Instance, Override, ServiceSettings};
+use jackfield_wire::{InstanceId, ServiceKey, to_cbor};
 
 use super::Counts;
 use super::moment::Moment;
@@ -26,7 +26,7 @@ impl Front {
 /// What lasts of an instance: what the store keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// As peers see it.
+    /// As its host says.
     pub(crate) instance: Arc<Instance>,
     /// Who registered it, and alone may change it.
     pub(crate) owner: PeerId,
@@ -66,6 +66,23 @@ pub(crate) enum Step {
     Put(Record),
     /// It is gone.
     Remove(InstanceId),
+    /// What an operator says of an instance, whether that is there or not; `None` when nothing any
+    /// more. A `Put` follows for one that is there.
+    Order(InstanceId, Option<Override>),
+    /// The settings of a service; empty when there are none any more, which is a removal.
+    Set(ServiceKey, ServiceSettings),
+}
+
+impl Step {
+    /// Whether something was there before it and is not after it: its revision is kept as a
+    /// [`Removal`](super::Removal).
+    pub(crate) fn removes(&self) -> bool {
+        match self {
+            Self::Remove(_) => true,
+            Self::Set(_, settings) => settings.is_empty(),
+            Self::Put(_) | Self::Order(..) => false,
+        }
+    }
 }
 
 /// What the store has to keep of one event, or of several together: all of it or nothing.
@@ -140,7 +157,7 @@ impl Plan {
     pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
         self.steps.iter().filter_map(|step| match step {
             Step::Put(record) => Some(record),
-            Step::Remove(_) => None,
+            _ => None,
         })
     }
 

@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use jackfield_transport::PeerId;
-use jackfield_wire::registry::{Health, Instance, ListQuery, MethodSummary, WatchEvent};
+use jackfield_wire::registry::{
+    Health, Instance, InstancePatch, ListQuery, MethodSummary, Override, ServicePatch,
+    ServiceSettings, WatchEvent,
+};
 use jackfield_wire::{InstanceId, ServiceName};
 
 use super::{
     Change, Core, Front, Holder, LeaseId, Moment, Plan, Record, Refused, Removal, Rules, Step,
-    Stored, Watcher,
+    Stored, Subject, Watcher,
 };
 
 /// A core, its clock, what a store would hold, and one connection for each host.
@@ -72,7 +75,7 @@ impl Bench {
             LeaseId(self.next_lease)
         });
         let address = "127.0.0.1:50000".parse().unwrap();
-        Holder { lease, peer: peer(host), address }
+        Holder { lease, peer: peer(host), address, operator: false }
     }
 
     /// Leaves the connection of `host` as it is, and opens another when it is needed next.
@@ -105,6 +108,18 @@ impl Bench {
         let (plan, count) = self.core.plan_deregister(self.now, &holder, ids.to_vec()).unwrap();
         self.apply(plan);
         count
+    }
+
+    pub(crate) fn order(&mut self, patch: &InstancePatch) -> Result<Override, Refused> {
+        let (plan, order) = self.core.plan_order(patch)?;
+        self.apply(plan);
+        Ok(order)
+    }
+
+    pub(crate) fn set(&mut self, patch: &ServicePatch) -> Result<ServiceSettings, Refused> {
+        let (plan, settings) = self.core.plan_settings(patch)?;
+        self.apply(plan);
+        Ok(settings)
     }
 
     /// The connection of `host` breaks.
@@ -184,7 +199,7 @@ pub(crate) trait Keeper {
 pub(crate) struct Mirror {
     pub(crate) records: BTreeMap<InstanceId, (u64, Record)>,
     removals: Vec<Removal>,
-    /// Without records and removals.
+    /// With orders and settings, without records and removals.
     head: Stored,
 }
 
@@ -204,9 +219,25 @@ impl Mirror {
                     self.records.insert(record.instance.id.clone(), (revision, record.clone()));
                 }
                 Step::Remove(id) => {
-                    let (_, record) = self.records.remove(id).expect("removed once");
-                    let key = record.instance.key();
-                    self.removals.push(Removal { revision, id: id.clone(), key });
+                    self.records.remove(id).expect("removed once");
+                    let subject = Subject::Instance(id.clone());
+                    self.removals.push(Removal { revision, subject });
+                }
+                Step::Order(id, order) => {
+                    self.head.orders.retain(|(_, known, _)| known != id);
+                    let order = order.clone().map(|order| (revision, id.clone(), order));
+                    self.head.orders.extend(order);
+                    self.head.orders.sort_by(|(_, a, _), (_, b, _)| a.cmp(b));
+                }
+                Step::Set(key, settings) => {
+                    self.head.settings.retain(|(_, known, _)| known != key);
+                    if settings.is_empty() {
+                        let subject = Subject::settings(key.clone());
+                        self.removals.push(Removal { revision, subject });
+                    } else {
+                        self.head.settings.push((revision, key.clone(), settings.clone()));
+                        self.head.settings.sort_by_key(|(_, key, _)| key.to_string());
+                    }
                 }
             }
         }
@@ -222,7 +253,13 @@ impl Mirror {
 }
 
 pub(crate) fn rules() -> Rules {
-    Rules { ttl: TTL, max_instances: 1000, max_instances_per_peer: 64, keeper: Front::ONLY }
+    Rules {
+        ttl: TTL,
+        max_instances: 1000,
+        max_instances_per_peer: 64,
+        max_orders: 50,
+        keeper: Front::ONLY,
+    }
 }
 
 pub(crate) fn peer(host: &str) -> PeerId {

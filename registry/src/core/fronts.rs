@@ -22,6 +22,8 @@ impl Core {
             match step {
                 Step::Put(record) => self.hear_put(now, record),
                 Step::Remove(id) => self.remove(&id),
+                Step::Order(id, order) => self.order(id, order),
+                Step::Set(key, settings) => self.set(key, settings),
             }
         }
         self.hear_authority(now, change.authoritative);

@@ -7,8 +7,9 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use jackfield_wire::InstanceId;
-use jackfield_wire::registry::{Instance, ListQuery, Listing};
+use jackfield_wire::registry::{Instance, ListQuery, Listing, ServiceEntry};
 
+use super::tally::entry;
 use super::{Core, Held, Moment, Scope};
 
 impl Core {
@@ -20,10 +21,13 @@ impl Core {
             authoritative: self.is_authoritative(now),
             ..Listing::default()
         };
-        let wanted = |held: &&Held| query.all || held.record.instance.is_available();
+        if query.after.is_none() {
+            listing.services = self.settings_in(&scope);
+        }
+        let wanted = |held: &&Held| query.all || held.shown.instance.is_available();
         let mut part = Part::default();
         for held in self.range(&scope, query.after.as_ref()).filter(wanted) {
-            if !part.takes(held.record.bytes()) {
+            if !part.takes(held.shown.bytes) {
                 listing.more = true;
                 break;
             }
@@ -35,7 +39,13 @@ impl Core {
     /// Everything in a scope, as it is now.
     pub(super) fn collect(&self, scope: &Scope) -> Vec<(usize, Arc<Instance>)> {
         let held = self.range(scope, None);
-        held.map(|held| (held.record.bytes(), Arc::clone(&held.record.instance))).collect()
+        held.map(|held| (held.shown.bytes, Arc::clone(&held.shown.instance))).collect()
+    }
+
+    /// The settings of the services in a scope.
+    pub(super) fn settings_in(&self, scope: &Scope) -> Vec<ServiceEntry> {
+        let known = self.settings.iter().filter(|(key, _)| scope.covers_key(key));
+        known.map(|(key, known)| entry(key, &known.settings)).collect()
     }
 
     fn range<'a>(
@@ -67,7 +77,7 @@ impl Held {
         let age = self.liveness.heard.map(|heard| now.after(heard).as_millis());
         Instance {
             last_heartbeat_ms: age.map(|age| u32::try_from(age).unwrap_or(u32::MAX)),
-            ..Instance::clone(&self.record.instance)
+            ..Instance::clone(&self.shown.instance)
         }
     }
 }

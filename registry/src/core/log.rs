@@ -1,14 +1,12 @@
-//! The order of changes: which instance changed last at which revision.
+//! The order of changes: what changed last at which revision.
 //!
-//! An instance has at most one live entry, and removals are bounded, so the log never outgrows the
+//! An instance, or a service's settings, has at most one live entry, and removals are bounded, so the log never outgrows the
 //! set by more than [`Log::new`]'s `max_removals`. A watcher is no more than a revision in it: one
 //! that is slow finds each instance once, in its latest state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jackfield_wire::{InstanceId, ServiceKey};
-
-use super::change::Record;
+use super::subject::Subject;
 
 /// Revisions and what they changed.
 #[derive(Debug)]
@@ -16,22 +14,9 @@ pub(super) struct Log {
     latest: u64,
     /// Changes up to here are forgotten: whoever knows less needs the full set.
     floor: u64,
-    entries: BTreeMap<u64, Entry>,
+    entries: BTreeMap<u64, Subject>,
     removals: BTreeSet<u64>,
     max_removals: usize,
-}
-
-/// What a revision did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) id: InstanceId,
-    pub(super) key: ServiceKey,
-}
-
-impl Entry {
-    pub(super) fn of(record: &Record) -> Self {
-        Self { id: record.instance.id.clone(), key: record.instance.key() }
-    }
 }
 
 impl Log {
@@ -41,10 +26,10 @@ impl Log {
         revision: u64,
         floor: u64,
         max_removals: usize,
-        changes: impl Iterator<Item = (u64, Entry)>,
-        removals: impl Iterator<Item = (u64, Entry)>,
+        changes: impl Iterator<Item = (u64, Subject)>,
+        removals: impl Iterator<Item = (u64, Subject)>,
     ) -> Self {
-        let removals: BTreeMap<u64, Entry> = removals.collect();
+        let removals: BTreeMap<u64, Subject> = removals.collect();
         let mut log = Self {
             latest: revision,
             floor,
@@ -72,19 +57,25 @@ impl Log {
         (self.floor..=self.latest).contains(&revision)
     }
 
-    /// An instance changed, the last time before at `previous`; says the new revision.
-    pub(super) fn upserted(&mut self, entry: Entry, previous: Option<u64>) -> u64 {
+    /// Something changed, the last time before at `previous`; says the new revision.
+    pub(super) fn upserted(&mut self, subject: Subject, previous: Option<u64>) -> u64 {
         if let Some(previous) = previous {
             self.entries.remove(&previous);
         }
         self.latest += 1;
-        self.entries.insert(self.latest, entry);
+        self.entries.insert(self.latest, subject);
         self.latest
     }
 
-    /// An instance that changed last at `previous` is gone.
-    pub(super) fn removed(&mut self, entry: Entry, previous: u64) {
-        let revision = self.upserted(entry, Some(previous));
+    /// Something happened that no watcher sees; says the new revision.
+    pub(super) fn skip(&mut self) -> u64 {
+        self.latest += 1;
+        self.latest
+    }
+
+    /// Something that changed last at `previous` is gone.
+    pub(super) fn removed(&mut self, subject: Subject, previous: u64) {
+        let revision = self.upserted(subject, Some(previous));
         self.removals.insert(revision);
         if self.removals.len() > self.max_removals
             && let Some(oldest) = self.removals.pop_first()
@@ -103,9 +94,9 @@ impl Log {
     }
 
     /// What changed after `revision`, oldest first.
-    pub(super) fn since(&self, revision: u64) -> impl Iterator<Item = (u64, &Entry)> {
+    pub(super) fn since(&self, revision: u64) -> impl Iterator<Item = (u64, &Subject)> {
         let after = revision.saturating_add(1);
-        self.entries.range(after..).map(|(number, entry)| (*number, entry))
+        self.entries.range(after..).map(|(number, subject)| (*number, subject))
     }
 
     #[cfg(test)]

@@ -55,6 +55,27 @@ pub(crate) enum Refused {
         "an instance id of {len} bytes was named and the longest is {limit}: ids are SERVICE@HOST"
     )]
     IdTooLong { len: usize, limit: usize },
+    /// An order that cannot stand as it is.
+    #[error("{0}")]
+    FlawedOrder(Flaw),
+    /// An order about nothing.
+    #[error("there is no instance {id} and nothing was ordered about it before{}", meant(nearest))]
+    NoSuchInstance { id: InstanceId, nearest: Option<InstanceId> },
+    /// Too many orders about instances that are all there.
+    #[error(
+        "the registry keeps orders about {limit} instances, its limit: take some back by \
+         `jackfield instance unset`"
+    )]
+    OrdersFull { limit: usize },
+    /// Too many services with settings.
+    #[error(
+        "the registry keeps settings of {limit} services, its limit: take some back by \
+         `jackfield service unset`"
+    )]
+    SettingsFull { limit: usize },
+    /// Orders are not for everybody.
+    #[error("{peer} may not {action}, only operators may: {how}")]
+    NotAnOperator { peer: String, action: &'static str, how: &'static str },
     /// Only hosts hold instances.
     #[error(
         "{peer} may list and watch, but not {action}: only a host can; connect with a host's \
@@ -110,10 +131,13 @@ impl Refused {
     /// The kind that programs look at.
     pub(crate) fn status(&self) -> Status {
         match self {
-            Self::ForeignHost { .. } | Self::HeldByAnother { .. } | Self::NotAHost { .. } => {
-                Status::PermissionDenied
-            }
+            Self::ForeignHost { .. }
+            | Self::HeldByAnother { .. }
+            | Self::NotAHost { .. }
+            | Self::NotAnOperator { .. } => Status::PermissionDenied,
+            Self::NoSuchInstance { .. } => Status::NotFound,
             Self::Flawed { .. }
+            | Self::FlawedOrder(_)
             | Self::Doubled(_)
             | Self::TooManyNamed { .. }
             | Self::IdTooLong { .. }
@@ -122,6 +146,8 @@ impl Refused {
             | Self::TooLargeOfPeer { .. }
             | Self::Full { .. }
             | Self::StoreFull(_)
+            | Self::OrdersFull { .. }
+            | Self::SettingsFull { .. }
             | Self::TooManyWatches { .. }
             | Self::WatchesFull { .. } => Status::ResourceExhausted,
             Self::Store(_)
@@ -136,5 +162,12 @@ impl Refused {
 impl From<&Refused> for Refusal {
     fn from(refused: &Refused) -> Self {
         Self { status: refused.status(), message: printable(&refused.to_string()) }
+    }
+}
+
+fn meant(nearest: &Option<InstanceId>) -> String {
+    match nearest {
+        Some(nearest) => format!(": did you mean {nearest}?"),
+        None => ": `jackfield ls` shows what there is".into(),
     }
 }

@@ -4,7 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jackfield_wire::registry::{Health, Instance, Revision, WatchEvent, WatchQuery};
+use jackfield_wire::registry::{
+    Digest, Edit, Health, Instance, InstancePatch, Override, Revision, ServiceEntry, ServicePatch,
+    ServiceSettings, WatchEvent, WatchQuery,
+};
 use jackfield_wire::{InstanceId, ServiceName};
 use proptest::prelude::*;
 
@@ -54,6 +57,19 @@ pub(crate) enum Event {
     Resume {
         watcher: usize,
     },
+    /// An operator orders, whether the instance is there or not.
+    Order {
+        host: usize,
+        service: usize,
+        weight: Option<u32>,
+        disabled: bool,
+        drain: bool,
+    },
+    /// An operator sets how a service is called.
+    Set {
+        service: usize,
+        timeout_ms: Option<u32>,
+    },
     /// The registry crashes and starts again from its store.
     Restart,
 }
@@ -76,6 +92,16 @@ pub(crate) fn any_event() -> impl Strategy<Value = Event> {
         3 => watcher().prop_map(|watcher| Event::Read { watcher }),
         3 => watcher().prop_map(|watcher| Event::Sip { watcher }),
         2 => watcher().prop_map(|watcher| Event::Resume { watcher }),
+        2 => (host(), 0..SERVICES.len(), proptest::option::of(2u32..4), any::<bool>(), any::<bool>())
+            .prop_map(|(host, service, weight, disabled, drain)| Event::Order {
+                host,
+                service,
+                weight,
+                disabled,
+                drain,
+            }),
+        1 => (0..SERVICES.len(), proptest::option::of(1u32..4))
+            .prop_map(|(service, timeout_ms)| Event::Set { service, timeout_ms }),
         1 => Just(Event::Restart),
     ]
 }
@@ -94,6 +120,7 @@ struct Client {
     watch: Watcher,
     set: BTreeMap<InstanceId, Instance>,
     parts: BTreeMap<InstanceId, Instance>,
+    services: BTreeMap<String, ServiceEntry>,
     last: Option<Revision>,
 }
 
@@ -102,7 +129,8 @@ impl Client {
         let service = service.map(|name| ServiceName::new(name).unwrap());
         let query = WatchQuery { service, ..WatchQuery::default() };
         let watch = Watcher::new(query.clone());
-        Self { query, watch, set: BTreeMap::new(), parts: BTreeMap::new(), last: None }
+        let (set, parts, services) = Default::default();
+        Self { query, watch, set, parts, services, last: None }
     }
 
     fn resume(&mut self) {
@@ -123,11 +151,17 @@ impl Client {
     fn take(&mut self, event: WatchEvent) {
         match event {
             WatchEvent::Snapshot(part) => {
+                if self.parts.is_empty() {
+                    self.services.clear();
+                }
+                self.take_services(part.services);
                 self.parts.extend(part.instances.into_iter().map(|i| (i.id.clone(), i)));
                 if part.last {
                     self.set = std::mem::take(&mut self.parts);
                     self.last = Some(part.revision);
                 }
+                assert_eq!(part.digest.is_some(), part.last);
+                self.check(part.digest);
             }
             WatchEvent::Delta(delta) => {
                 let last = self.last.expect("a set comes first");
@@ -138,10 +172,29 @@ impl Client {
                     self.set.remove(id);
                 }
                 self.set.extend(delta.upserted.into_iter().map(|i| (i.id.clone(), i)));
+                self.take_services(delta.services);
                 self.last = Some(delta.revision);
+                self.check(delta.digest);
             }
-            WatchEvent::Idle(revision, _) => assert_eq!(Some(revision), self.last),
+            WatchEvent::Idle(revision, digest) => {
+                assert_eq!(Some(revision), self.last);
+                assert!(digest.is_some());
+                self.check(digest);
+            }
         }
+    }
+
+    fn take_services(&mut self, services: Vec<ServiceEntry>) {
+        self.services.extend(services.into_iter().map(|entry| (entry.key().to_string(), entry)));
+        self.services.retain(|_, entry| !entry.settings.is_empty());
+    }
+
+    /// What the registry says of the set is true of what the watcher holds.
+    fn check(&self, digest: Option<Digest>) {
+        let instances = self.set.values().map(Instance::digest);
+        let all = instances.chain(self.services.values().map(ServiceEntry::digest));
+        let own = all.fold(Digest::default(), Digest::with);
+        assert!(digest.is_none_or(|digest| digest == own));
     }
 }
 
@@ -151,13 +204,17 @@ pub(crate) struct World {
     /// Connections that broke without the registry's knowledge.
     old: Vec<LeaseId>,
     clients: Vec<Client>,
+    /// What operators said.
+    orders: BTreeMap<InstanceId, Override>,
+    settings: BTreeMap<String, ServiceSettings>,
 }
 
 impl World {
     pub(crate) fn new(bench: Bench) -> Self {
         let services = [None, None, None, Some("calc"), Some("text"), Some("nobody")];
         let clients = services.into_iter().map(Client::new).collect();
-        Self { bench, promises: BTreeMap::new(), old: Vec::new(), clients }
+        let (promises, orders, settings) = Default::default();
+        Self { bench, promises, old: Vec::new(), clients, orders, settings }
     }
 
     pub(crate) fn step(&mut self, event: Event) {
@@ -180,6 +237,16 @@ impl World {
                 self.clients[watcher].sip(&self.bench);
             }
             Event::Resume { watcher } => self.clients[watcher].resume(),
+            Event::Order { host, service, weight, disabled, drain } => {
+                let patch = InstancePatch {
+                    disabled: Some(disabled),
+                    drain: Some(drain),
+                    weight: weight.map_or(Edit::Unset, Edit::Set),
+                    ..InstancePatch::new(id(SERVICES[service], HOSTS[host]))
+                };
+                self.order(&patch);
+            }
+            Event::Set { service, timeout_ms } => self.set(service, timeout_ms),
             Event::Restart => self.restart(),
         }
         self.check();
@@ -236,6 +303,35 @@ impl World {
         }
     }
 
+    fn order(&mut self, patch: &InstancePatch) {
+        let id = &patch.id;
+        let known = self.orders.contains_key(id) || self.bench.health(id).is_some();
+        let outcome = self.bench.order(patch);
+        assert_eq!(outcome.is_ok(), known);
+        let Ok(order) = outcome else { return };
+        match order.is_empty() {
+            true => drop(self.orders.remove(id)),
+            false => drop(self.orders.insert(id.clone(), order)),
+        }
+    }
+
+    fn set(&mut self, service: usize, timeout_ms: Option<u32>) {
+        let key = SERVICES[service].to_owned();
+        let timeout_ms = timeout_ms.map_or(Edit::Unset, Edit::Set);
+        let patch = ServicePatch { timeout_ms, ..ServicePatch::new(key.parse().unwrap()) };
+        let settings = self.bench.set(&patch).unwrap();
+        self.settings.insert(key, settings);
+        self.settings.retain(|_, settings| !settings.is_empty());
+    }
+
+    /// As peers see what a host said.
+    fn ordered(&self, said: Instance) -> Instance {
+        match self.orders.get(&said.id) {
+            Some(order) => order.over(&said),
+            None => said,
+        }
+    }
+
     fn restart(&mut self) {
         let listed = self.bench.listed();
         self.bench.restart();
@@ -256,16 +352,17 @@ impl World {
                 assert!(promise.leaving, "{id} was promised and is not listed");
                 continue;
             };
-            let as_registered = Instance { health: found.health, ..promise.instance.clone() };
-            assert_eq!(*found, as_registered);
-            assert_eq!(found.health == Health::Draining, promise.leaving, "{id}");
+            let as_registered = self.ordered(promise.instance.clone());
+            assert_eq!(*found, Instance { health: found.health, ..as_registered });
+            let drained = self.orders.get(id).is_some_and(|order| order.drain);
+            assert_eq!(found.health == Health::Draining, promise.leaving || drained, "{id}");
         }
         for id in listed.keys() {
             assert!(self.promises.contains_key(id), "{id} is listed past its end");
         }
         let kept = self.bench.kept.records.iter();
         let kept: BTreeMap<_, _> =
-            kept.map(|(id, (_, r))| (id.clone(), (*r.instance).clone())).collect();
+            kept.map(|(id, (_, r))| (id.clone(), self.ordered((*r.instance).clone()))).collect();
         assert_eq!(kept, listed, "the store and the core differ");
         let core = &self.bench.core;
         let armed = core.held.iter().filter_map(|(id, h)| h.armed.map(|at| (at, id.clone())));
@@ -301,6 +398,12 @@ impl World {
             let mut fresh = Client::new(service.as_ref().map(ServiceName::as_str));
             fresh.read(&self.bench);
             assert_eq!(fresh.set, client.set);
+            assert_eq!(fresh.services, client.services);
+            let set = fresh.services.iter().map(|(key, entry)| (key, &entry.settings));
+            let scope =
+                |key: &&String| service.as_ref().is_none_or(|name| name.as_str() == key.as_str());
+            let wanted = self.settings.iter().filter(|(key, _)| scope(key));
+            assert!(set.eq(wanted));
             assert!(client.watch.idle(&self.bench.core, self.bench.now).is_some());
         }
     }

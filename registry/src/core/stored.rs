@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use jackfield_wire::registry::{Health, Instance};
+use jackfield_wire::registry::{Health, Instance, Override, ServiceSettings};
 use jackfield_wire::{InstanceId, ServiceKey};
 
 use super::change::{Front, Liveness, Record};
-use super::log::{Entry, Log};
+use super::log::Log;
+use super::operate::{Ordered, Settings};
+use super::subject::Subject;
 use super::tally::Tallies;
 use super::timers::Timers;
 use super::{Core, Counts, MAX_REMOVALS, Moment, Rules};
@@ -26,17 +28,20 @@ pub(crate) struct Stored {
     pub(crate) records: Vec<(u64, Record)>,
     /// What was removed after `floor`, oldest first.
     pub(crate) removals: Vec<Removal>,
+    /// What operators say of instances, each with the revision that brought it.
+    pub(crate) orders: Vec<(u64, InstanceId, Override)>,
+    /// Settings of services, each with the revision that brought them.
+    pub(crate) settings: Vec<(u64, ServiceKey, ServiceSettings)>,
     /// Other front ends that are alive: what they keep is theirs to expire.
     pub(crate) others: BTreeSet<Front>,
 }
 
-/// An instance that went.
+/// An instance, or settings, that went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Removal {
     /// When.
     pub(crate) revision: u64,
-    pub(crate) id: InstanceId,
-    pub(crate) key: ServiceKey,
+    pub(crate) subject: Subject,
 }
 
 impl Core {
@@ -51,6 +56,8 @@ impl Core {
             authority_kept: stored.authoritative,
             last_tick: now,
             held: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            settings: BTreeMap::new(),
             leases: HashMap::new(),
             shares: HashMap::new(),
             tallies: Tallies::default(),
@@ -60,6 +67,12 @@ impl Core {
             others: stored.others,
             rules,
         };
+        for (changed, id, order) in stored.orders {
+            core.orders.insert(id, Ordered { changed, order });
+        }
+        for (changed, key, settings) in stored.settings {
+            core.insert_settings(key, Settings { changed, settings });
+        }
         for (changed, record) in stored.records {
             let id = record.instance.id.clone();
             let expires = core.grace_of(now, &record);
@@ -79,9 +92,14 @@ impl Core {
 }
 
 fn remember(stored: &Stored) -> Log {
-    let changes = stored.records.iter().map(|(changed, record)| (*changed, Entry::of(record)));
-    let removals = stored.removals.iter().map(|removal| {
-        (removal.revision, Entry { id: removal.id.clone(), key: removal.key.clone() })
-    });
+    let instances = stored
+        .records
+        .iter()
+        .map(|(changed, record)| (*changed, Subject::Instance(record.instance.id.clone())));
+    let settings = stored.settings.iter();
+    let settings = settings.map(|(changed, key, _)| (*changed, Subject::settings(key.clone())));
+    let removals =
+        stored.removals.iter().map(|removal| (removal.revision, removal.subject.clone()));
+    let changes = instances.chain(settings);
     Log::restored(stored.revision, stored.floor, MAX_REMOVALS, changes, removals)
 }

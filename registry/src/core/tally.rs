@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use jackfield_wire::registry::{Digest, Instance};
+use jackfield_wire::registry::{Digest, Instance, ServiceEntry, ServiceSettings};
 use jackfield_wire::{Namespace, ServiceKey};
 
 use super::scope::Scope;
@@ -51,6 +51,16 @@ impl Tallies {
         });
     }
 
+    pub(super) fn add_settings(&mut self, key: &ServiceKey, settings: &ServiceSettings) {
+        let digest = entry(key, settings).digest();
+        self.change(key, |tally| tally.digest = tally.digest.with(digest));
+    }
+
+    pub(super) fn take_settings(&mut self, key: &ServiceKey, settings: &ServiceSettings) {
+        let digest = entry(key, settings).digest();
+        self.change(key, |tally| tally.digest = tally.digest.without(digest));
+    }
+
     fn change(&mut self, key: &ServiceKey, change: impl Fn(&mut Tally)) {
         change(&mut self.all);
         let namespace = self.namespaces.entry(key.namespace.clone()).or_default();
@@ -64,4 +74,10 @@ impl Tallies {
             self.services.remove(key);
         }
     }
+}
+
+/// As watchers get it.
+pub(super) fn entry(key: &ServiceKey, settings: &ServiceSettings) -> ServiceEntry {
+    let ServiceKey { namespace, service } = key.clone();
+    ServiceEntry { namespace, service, settings: settings.clone() }
 }

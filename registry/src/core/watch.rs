@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use jackfield_wire::InstanceId;
 use jackfield_wire::registry::{
-    Delta, Digest, Instance, Revision, Snapshot, WatchEvent, WatchQuery,
+    Delta, Digest, Instance, Revision, ServiceEntry, Snapshot, WatchEvent, WatchQuery,
 };
 
 use super::list::Part;
-use super::{Core, Moment, Scope};
+use super::tally::entry;
+use super::{Core, Moment, Scope, Subject};
 
 /// One watch.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ enum Place {
         revision: Revision,
         rest: VecDeque<(usize, Arc<Instance>)>,
         authoritative: bool,
+        /// Goes with the first part.
+        services: Vec<ServiceEntry>,
         digest: Digest,
     },
     /// Everything up to this revision was sent.
@@ -96,16 +99,18 @@ impl Watcher {
             revision: core.revision(),
             rest: core.collect(&self.scope).into(),
             authoritative: core.is_authoritative(now),
+            services: core.settings_in(&self.scope),
             digest: core.tallies.of(&self.scope).digest,
         };
         self.set_part()
     }
 
     fn set_part(&mut self) -> WatchEvent {
-        let Place::Set { revision, rest, authoritative, digest } = &mut self.place else {
+        let Place::Set { revision, rest, authoritative, services, digest } = &mut self.place else {
             unreachable!("called with a set begun")
         };
         let (revision, authoritative, digest) = (*revision, *authoritative, *digest);
+        let services = std::mem::take(services);
         let mut part = Part::default();
         let mut instances = Vec::new();
         while rest.front().is_some_and(|(bytes, _)| part.takes(*bytes)) {
@@ -116,7 +121,6 @@ impl Watcher {
             self.place = Place::At { number: revision.number, authoritative };
         }
         let digest = last.then_some(digest);
-        let services = Vec::new();
         WatchEvent::Snapshot(Snapshot {
             revision,
             instances,
@@ -147,23 +151,14 @@ impl Watcher {
         let mut changes = Changes { until: core.log.latest(), ..Changes::default() };
         let mut part = Part::default();
         let mut complete = number;
-        for (revision, entry) in core.log.since(number) {
-            let watched = self.scope.covers_key(&entry.key);
-            let held = core.held.get(&entry.id);
-            let bytes = held.map_or(entry.id.as_str().len(), |held| held.record.bytes());
-            // A removal of what is there again: its newer entry says so.
-            let outdated = held.is_some_and(|held| held.changed != revision);
-            if watched && !outdated {
-                if !part.takes(bytes) {
+        for (revision, subject) in core.log.since(number) {
+            match changes.take(core, &self.scope, (revision, subject), &mut part) {
+                Taken::Yes => complete = revision,
+                Taken::TooMuch => {
                     changes.until = complete;
                     break;
                 }
-                match held {
-                    Some(held) => changes.upserted.push(Instance::clone(&held.record.instance)),
-                    None => changes.removed.push(entry.id.clone()),
-                }
             }
-            complete = revision;
         }
         let whole = changes.until == core.log.latest();
         changes.digest = whole.then(|| core.tallies.of(&self.scope).digest);
@@ -183,6 +178,7 @@ enum Sent {
 struct Changes {
     upserted: Vec<Instance>,
     removed: Vec<InstanceId>,
+    services: Vec<ServiceEntry>,
     until: u64,
     /// Of the set after them, when they are all.
     digest: Option<Digest>,
@@ -190,15 +186,64 @@ struct Changes {
 
 impl Changes {
     fn is_empty(&self) -> bool {
-        self.upserted.is_empty() && self.removed.is_empty()
+        self.upserted.is_empty() && self.removed.is_empty() && self.services.is_empty()
+    }
+
+    /// Takes what the log says of a revision, as it is now, if there is room.
+    fn take(
+        &mut self,
+        core: &Core,
+        scope: &Scope,
+        (revision, subject): (u64, &Subject),
+        part: &mut Part,
+    ) -> Taken {
+        // An entry that something newer has followed is outdated: its newer entry says so. Only
+        // removals have one.
+        match subject {
+            Subject::Instance(id) => match core.held.get(id) {
+                Some(held) if held.changed != revision => {}
+                Some(held) if scope.covers(&held.shown.instance) => {
+                    if !part.takes(held.shown.bytes) {
+                        return Taken::TooMuch;
+                    }
+                    self.upserted.push(Instance::clone(&held.shown.instance));
+                }
+                None if subject.is_in(scope) => {
+                    if !part.takes(id.as_str().len()) {
+                        return Taken::TooMuch;
+                    }
+                    self.removed.push(id.clone());
+                }
+                _ => {}
+            },
+            Subject::Settings(key) if subject.is_in(scope) => match core.settings.get(&**key) {
+                Some(known) if known.changed != revision => {}
+                known => {
+                    if !part.takes(SETTINGS_BYTES) {
+                        return Taken::TooMuch;
+                    }
+                    let settings = known.map(|known| known.settings.clone());
+                    self.services.push(entry(key, &settings.unwrap_or_default()));
+                }
+            },
+            Subject::Settings(_) => {}
+        }
+        Taken::Yes
     }
 
     fn into_event(self, revision: Revision, authoritative: bool) -> WatchEvent {
-        let Self { upserted, removed, digest, .. } = self;
-        let services = Vec::new();
+        let Self { upserted, removed, services, digest, .. } = self;
         WatchEvent::Delta(Delta { revision, upserted, removed, authoritative, services, digest })
     }
 }
+
+enum Taken {
+    Yes,
+    TooMuch,
+}
+
+/// Settings of one service, encoded, at the most.
+const SETTINGS_BYTES: usize = 300;
 
 fn revision_of(event: &WatchEvent) -> Revision {
     match event {

@@ -2,7 +2,8 @@
 //!
 //! Every plan of a batch is made on the same state, so no two of them may touch the same instance.
 //! An instance belongs to the host in its id: letters of one host's name never share a batch, and
-//! follow each other in the order they came.
+//! follow each other in the order they came. An operator's letter is about others: it has a batch
+//! of its own.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -18,17 +19,28 @@ pub(super) struct Batch {
     lost: Vec<Arc<Holder>>,
     busy: HashSet<String>,
     letters: usize,
+    closed: bool,
 }
 
 impl Batch {
-    /// Whether a letter of this host must wait for the next batch.
-    pub(super) fn is_busy(&self, holder: &Holder) -> bool {
-        self.busy.contains(holder.peer.name())
+    /// Whether a letter must wait for the next batch.
+    pub(super) fn is_busy(&self, letter: &Letter) -> bool {
+        self.busy.contains(letter.holder().peer.name())
+            || letter.stands_alone() && !self.is_untouched()
+    }
+
+    /// No letter but the last that was read belongs into this batch.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    fn is_untouched(&self) -> bool {
+        self.answers.is_empty() && self.lost.is_empty()
     }
 
     /// Whether no more letters fit.
     pub(super) fn is_full(&self) -> bool {
-        self.letters >= MAX_LETTERS || self.plan.len() >= MAX_STEPS
+        self.closed || self.letters >= MAX_LETTERS || self.plan.len() >= MAX_STEPS
     }
 
     /// One more letter was looked at.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jackfield_wire::InstanceId;
-use jackfield_wire::registry::Instance;
+use jackfield_wire::registry::{Instance, InstancePatch, Override, ServicePatch, ServiceSettings};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::core::{Holder, Refused};
@@ -14,6 +14,8 @@ pub(crate) enum Ask {
     Register(Vec<Instance>),
     Heartbeat(Vec<InstanceId>),
     Deregister(Vec<InstanceId>),
+    Order(InstancePatch),
+    Set(ServicePatch),
 }
 
 /// What became of it.
@@ -24,6 +26,19 @@ pub(crate) enum Done {
     Alive(Vec<InstanceId>),
     /// So many were there.
     Deregistered(u32),
+    Ordered(Override),
+    Set(ServiceSettings),
+}
+
+impl Ask {
+    /// Whether it may touch what belongs to others than who asks.
+    pub(super) fn reaches_others(&self, holder: &Holder) -> bool {
+        match self {
+            Self::Register(_) | Self::Heartbeat(_) => false,
+            Self::Deregister(_) => holder.operator,
+            Self::Order(_) | Self::Set(_) => true,
+        }
+    }
 }
 
 /// Where sessions put what they want changed. Cheap to clone.
@@ -82,6 +97,14 @@ impl Letter {
     pub(super) fn holder(&self) -> &Holder {
         match self {
             Self::Ask { holder, .. } | Self::Lost(holder) => holder,
+        }
+    }
+
+    /// Whether nothing else may be planned beside it.
+    pub(super) fn stands_alone(&self) -> bool {
+        match self {
+            Self::Ask { holder, ask, .. } => ask.reaches_others(holder),
+            Self::Lost(_) => false,
         }
     }
 }

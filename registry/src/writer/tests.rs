@@ -81,7 +81,7 @@ impl Shell {
 
 fn holder() -> Arc<Holder> {
     let address = "127.0.0.1:50000".parse().unwrap();
-    Arc::new(Holder { lease: LeaseId(1), peer: peer("a"), address })
+    Arc::new(Holder { lease: LeaseId(1), peer: peer("a"), address, operator: false })
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ mod harness;
 mod leases;
 mod limits;
 mod malformed;
+mod operators;
 mod start;
 mod watching;
 

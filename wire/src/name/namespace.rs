@@ -59,11 +59,15 @@ impl FromStr for Namespace {
 }
 
 /// A service in its namespace. Its text is `calc` in the default one, `staging/calc` elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Encode, Decode,
+)]
 pub struct ServiceKey {
     /// Where the name counts.
+    #[n(0)]
     pub namespace: Namespace,
     /// The name.
+    #[n(1)]
     pub service: ServiceName,
 }
 

@@ -73,7 +73,13 @@ impl Written {
             Row::Instance { changed, record } => {
                 drop(self.steps.insert(changed, Step::Put(record)))
             }
-            Row::Removal { revision, id } => drop(self.steps.insert(revision, Step::Remove(id))),
+            Row::Order { changed, id, order } => {
+                drop(self.steps.insert(changed, Step::Order(id, Some(order))))
+            }
+            Row::Settings { changed, key, settings } => {
+                drop(self.steps.insert(changed, Step::Set(key, settings)))
+            }
+            Row::Removal { revision, step } => drop(self.steps.insert(revision, step)),
             Row::Front(_) | Row::Other => {}
         }
         Ok(())

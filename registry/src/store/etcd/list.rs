@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::client::{Client, Failure};
 use super::proto::{Compare, RangeRequest, RangeResponse, TxnRequest};
 use super::rows::{self, HEAD, Head, ROOT, Row, Unread, VERSION};
-use crate::core::{Front, Removal, Stored};
+use crate::core::{Front, Removal, Step, Stored, Subject};
 
 /// The set, and the revisions of etcd that show it.
 #[derive(Debug)]
@@ -101,7 +101,15 @@ impl Set {
                     self.stored = Stored { epoch, revision, floor, authoritative, ..stored };
                 }
                 Row::Instance { changed, record } => self.stored.records.push((changed, record)),
-                Row::Removal { revision, id } => self.stored.removals.push(removal(revision, id)?),
+                Row::Order { changed, id, order } => self.stored.orders.push((changed, id, order)),
+                Row::Settings { changed, key, settings } => {
+                    self.stored.settings.push((changed, key, settings));
+                }
+                Row::Removal { revision, step } => {
+                    let subject = removed(step);
+                    let removal = subject.map(|subject| Removal { revision, subject });
+                    self.stored.removals.extend(removal);
+                }
                 Row::Front(front) if front != me => drop(self.stored.others.insert(front)),
                 Row::Front(_) | Row::Other => {}
             }
@@ -120,9 +128,13 @@ impl Set {
     }
 }
 
-fn removal(revision: u64, id: jackfield_wire::InstanceId) -> Result<Removal, Unread> {
-    let key = id.key().ok_or_else(|| Unread(format!("the removal of {id}")))?;
-    Ok(Removal { revision, id, key })
+/// What watchers were told is gone; of orders they were not told.
+fn removed(step: Step) -> Option<Subject> {
+    match step {
+        Step::Remove(id) => Some(Subject::Instance(id)),
+        Step::Set(key, _) => Some(Subject::settings(key)),
+        Step::Put(_) | Step::Order(..) => None,
+    }
 }
 
 /// Instances in one answer: 32 MiB of the largest, a hundredth of a second of the usual.

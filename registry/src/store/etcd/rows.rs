@@ -1,12 +1,12 @@
 //! Keys and values as etcd holds them. What comes back is input like any other.
 
 use jackfield_transport::PeerId;
-use jackfield_wire::registry::Instance;
-use jackfield_wire::{InstanceId, from_cbor, to_cbor};
+use jackfield_wire::registry::{Instance, Override, ServiceSettings};
+use jackfield_wire::{InstanceId, ServiceKey, from_cbor, to_cbor};
 use prost::Message;
 
 use super::proto::{DeleteRangeRequest, KeyValue, Op, PutRequest, RequestOp};
-use crate::core::{Front, Record, Step};
+use crate::core::{Front, Record, Step, Subject};
 
 /// Everything of this store lies under this.
 pub(super) const ROOT: &[u8] = b"jackfield/registry/";
@@ -14,6 +14,8 @@ pub(super) const ROOT: &[u8] = b"jackfield/registry/";
 pub(super) const HEAD: &[u8] = b"jackfield/registry/head";
 const INSTANCE: &str = "jackfield/registry/instance/";
 const REMOVAL: &str = "jackfield/registry/removal/";
+const ORDER: &str = "jackfield/registry/order/";
+const SETTINGS: &str = "jackfield/registry/settings/";
 const FRONT: &str = "jackfield/registry/front/";
 
 /// Why there is no value: what, and what is wrong with it.
@@ -29,9 +31,20 @@ pub(super) enum Row {
         changed: u64,
         record: Record,
     },
+    Order {
+        changed: u64,
+        id: InstanceId,
+        order: Override,
+    },
+    Settings {
+        changed: u64,
+        key: ServiceKey,
+        settings: ServiceSettings,
+    },
+    /// A step that took something away.
     Removal {
         revision: u64,
-        id: InstanceId,
+        step: Step,
     },
     Front(Front),
     /// Of a newer version, which says in the head whether this one may go on.
@@ -68,8 +81,21 @@ struct Held {
 
 #[derive(Clone, PartialEq, Message)]
 struct Gone {
+    /// An id or a service's key, as CBOR text.
     #[prost(bytes = "vec", tag = "1")]
     id: Vec<u8>,
+    /// [`INSTANCE_GONE`], [`ORDER_GONE`] or [`SETTINGS_GONE`].
+    #[prost(uint32, tag = "2")]
+    what: u32,
+}
+
+/// What an operator said: an order or settings.
+#[derive(Clone, PartialEq, Message)]
+struct Said {
+    #[prost(uint64, tag = "1")]
+    changed: u64,
+    #[prost(bytes = "vec", tag = "2")]
+    body: Vec<u8>,
 }
 
 impl Row {
@@ -81,6 +107,12 @@ impl Row {
         }
         if let Some(id) = key.strip_prefix(INSTANCE) {
             return read_instance(id, &kv.value).ok_or_else(bad);
+        }
+        if let Some(id) = key.strip_prefix(ORDER) {
+            return read_order(id, &kv.value).ok_or_else(bad);
+        }
+        if let Some(service) = key.strip_prefix(SETTINGS) {
+            return read_settings(service, &kv.value).ok_or_else(bad);
         }
         if let Some(revision) = key.strip_prefix(REMOVAL) {
             return read_removal(revision, &kv.value).ok_or_else(bad);
@@ -104,8 +136,27 @@ fn read_instance(id: &str, value: &[u8]) -> Option<Row> {
 
 fn read_removal(revision: &str, value: &[u8]) -> Option<Row> {
     let revision = u64::from_str_radix(revision, 16).ok()?;
-    let id = from_cbor(&Gone::decode(value).ok()?.id).ok()?;
-    Some(Row::Removal { revision, id })
+    let Gone { id, what } = Gone::decode(value).ok()?;
+    let text: String = from_cbor(&id).ok()?;
+    let step = match (what, Subject::parse(&text)?) {
+        (INSTANCE_GONE, Subject::Instance(id)) => Step::Remove(id),
+        (ORDER_GONE, Subject::Instance(id)) => Step::Order(id, None),
+        (SETTINGS_GONE, Subject::Settings(key)) => Step::Set(*key, ServiceSettings::default()),
+        _ => return None,
+    };
+    Some(Row::Removal { revision, step })
+}
+
+fn read_order(id: &str, value: &[u8]) -> Option<Row> {
+    let Said { changed, body } = Said::decode(value).ok()?;
+    let Subject::Instance(id) = Subject::parse(id)? else { return None };
+    Some(Row::Order { changed, id, order: from_cbor(&body).ok()? })
+}
+
+fn read_settings(key: &str, value: &[u8]) -> Option<Row> {
+    let Said { changed, body } = Said::decode(value).ok()?;
+    let key = key.parse().ok()?;
+    Some(Row::Settings { changed, key, settings: from_cbor(&body).ok()? })
 }
 
 /// The front end whose key this is.
@@ -128,12 +179,25 @@ pub(super) fn write(revision: u64, step: &Step) -> Vec<RequestOp> {
             let key = format!("{INSTANCE}{}", record.instance.id);
             vec![put(key.into_bytes(), held.encode_to_vec(), 0)]
         }
-        Step::Remove(id) => {
-            let instance = format!("{INSTANCE}{id}").into_bytes();
-            let gone = Gone { id: to_cbor(id) };
-            vec![delete(instance, Vec::new()), put(removal_key(revision), gone.encode_to_vec(), 0)]
+        Step::Remove(id) => remove(revision, format!("{INSTANCE}{id}"), id.as_str(), INSTANCE_GONE),
+        Step::Order(id, Some(order)) => say(revision, format!("{ORDER}{id}"), to_cbor(order)),
+        Step::Order(id, None) => remove(revision, format!("{ORDER}{id}"), id.as_str(), ORDER_GONE),
+        Step::Set(key, settings) if settings.is_empty() => {
+            remove(revision, format!("{SETTINGS}{key}"), &key.text(), SETTINGS_GONE)
         }
+        Step::Set(key, settings) => say(revision, format!("{SETTINGS}{key}"), to_cbor(settings)),
     }
+}
+
+fn say(revision: u64, key: String, body: Vec<u8>) -> Vec<RequestOp> {
+    let said = Said { changed: revision, body };
+    vec![put(key.into_bytes(), said.encode_to_vec(), 0)]
+}
+
+/// A deletion has no value to say which revision it made: the removal's key says it.
+fn remove(revision: u64, key: String, text: &str, what: u32) -> Vec<RequestOp> {
+    let gone = Gone { id: to_cbor(&text), what };
+    vec![delete(key.into_bytes(), Vec::new()), put(removal_key(revision), gone.encode_to_vec(), 0)]
 }
 
 /// Forgets what was removed up to `floor`.
@@ -167,5 +231,9 @@ pub(super) fn end_of(prefix: &[u8]) -> Vec<u8> {
     end
 }
 
+/// What a removal is of.
+const INSTANCE_GONE: u32 = 0;
+const ORDER_GONE: u32 = 1;
+const SETTINGS_GONE: u32 = 2;
 /// The newest version of keys and values that is understood.
 pub(super) const VERSION: u32 = 1;

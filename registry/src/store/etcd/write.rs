@@ -102,7 +102,7 @@ fn parts(change: &Change) -> Vec<Part> {
         // No later than what is written.
         last.floor = floor.min(revision);
     }
-    if change.steps.iter().any(|step| matches!(step, Step::Remove(_)))
+    if change.steps.iter().any(Step::removes)
         && let Some(last) = parts.last_mut()
     {
         last.floor = floor;

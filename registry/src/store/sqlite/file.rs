@@ -53,9 +53,14 @@ impl File {
             match step {
                 Step::Put(record) => rows::put(&transaction, revision, record)?,
                 Step::Remove(id) => rows::remove(&transaction, revision, id)?,
+                Step::Order(id, Some(order)) => {
+                    rows::put_order(&transaction, revision, id, order)?;
+                }
+                Step::Order(id, None) => rows::remove_order(&transaction, id)?,
+                Step::Set(key, settings) => rows::set(&transaction, revision, key, settings)?,
             }
         }
-        if change.steps.iter().any(|step| matches!(step, Step::Remove(_))) {
+        if change.steps.iter().any(Step::removes) {
             rows::forget(&transaction, change.floor)?;
         }
         let Change { revision, floor, authoritative, .. } = *change;

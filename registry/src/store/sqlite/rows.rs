@@ -1,13 +1,15 @@
 //! Rows as values, and back. What comes back is held against its seal and its type: a file is input
 //! like any other.
 
+use std::collections::BTreeSet;
+
 use jackfield_transport::PeerId;
-use jackfield_wire::registry::Instance;
+use jackfield_wire::registry::{Instance, Override, ServiceSettings};
 use jackfield_wire::{InstanceId, ServiceKey, from_cbor, to_cbor};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use sha2::{Digest as _, Sha256};
 
-use crate::core::{Record, Removal, Stored};
+use crate::core::{Record, Removal, Stored, Subject};
 
 /// Why there is no value.
 #[derive(Debug)]
@@ -72,7 +74,25 @@ pub(super) fn read_all(connection: &Connection, head: Head) -> Result<Stored, Un
     let Head { epoch, revision, floor, authoritative } = head;
     let records = read_instances(connection, revision)?;
     let removals = read_removals(connection, revision)?;
-    Ok(Stored { epoch, revision, floor, authoritative, records, removals, ..Stored::default() })
+    let id = |text: &str| match Subject::parse(text) {
+        Some(Subject::Instance(id)) => Some(id),
+        _ => None,
+    };
+    let key = |text: &str| text.parse().ok();
+    let orders = read_said(connection, revision, Said::Orders, (id, |body| from_cbor(body)))?;
+    let settings = read_said(connection, revision, Said::Settings, (key, |body| from_cbor(body)))?;
+    let others = BTreeSet::new();
+    Ok(Stored {
+        epoch,
+        revision,
+        floor,
+        authoritative,
+        records,
+        removals,
+        orders,
+        settings,
+        others,
+    })
 }
 
 pub(super) fn put(connection: &Connection, revision: u64, record: &Record) -> rusqlite::Result<()> {
@@ -93,11 +113,108 @@ pub(super) fn remove(
     id: &InstanceId,
 ) -> rusqlite::Result<()> {
     connection.prepare_cached("DELETE FROM instance WHERE id = ?1")?.execute([id.as_str()])?;
+    remember_removal(connection, revision, id.as_str())
+}
+
+fn remember_removal(connection: &Connection, revision: u64, text: &str) -> rusqlite::Result<()> {
     let mut write = connection
         .prepare_cached("INSERT INTO removal (revision, id, seal) VALUES (?1, ?2, ?3)")?;
-    let seal = seal(&[&revision.to_le_bytes(), id.as_str().as_bytes()]);
-    write.execute(params![revision.cast_signed(), id.as_str(), seal])?;
+    let seal = seal(&[&revision.to_le_bytes(), text.as_bytes()]);
+    write.execute(params![revision.cast_signed(), text, seal])?;
     Ok(())
+}
+
+pub(super) fn put_order(
+    connection: &Connection,
+    revision: u64,
+    id: &InstanceId,
+    order: &Override,
+) -> rusqlite::Result<()> {
+    Said::Orders.put(connection, revision, id.as_str(), &to_cbor(order))
+}
+
+pub(super) fn remove_order(connection: &Connection, id: &InstanceId) -> rusqlite::Result<()> {
+    Said::Orders.remove(connection, id.as_str())
+}
+
+pub(super) fn set(
+    connection: &Connection,
+    revision: u64,
+    key: &ServiceKey,
+    settings: &ServiceSettings,
+) -> rusqlite::Result<()> {
+    let text = key.text();
+    if !settings.is_empty() {
+        return Said::Settings.put(connection, revision, &text, &to_cbor(settings));
+    }
+    Said::Settings.remove(connection, &text)?;
+    remember_removal(connection, revision, &text)
+}
+
+/// What operators said: two tables of one shape.
+#[derive(Clone, Copy)]
+enum Said {
+    Orders,
+    Settings,
+}
+
+impl Said {
+    fn put(
+        self,
+        connection: &Connection,
+        revision: u64,
+        subject: &str,
+        body: &[u8],
+    ) -> rusqlite::Result<()> {
+        let table = self.table();
+        let mut write = connection.prepare_cached(&format!(
+            "INSERT OR REPLACE INTO {table} (subject, changed, body, seal) VALUES (?1, ?2, ?3, ?4)"
+        ))?;
+        let seal = seal(&[subject.as_bytes(), &revision.to_le_bytes(), body]);
+        write.execute(params![subject, revision.cast_signed(), body, seal])?;
+        Ok(())
+    }
+
+    fn remove(self, connection: &Connection, subject: &str) -> rusqlite::Result<()> {
+        let table = self.table();
+        let delete = format!("DELETE FROM {table} WHERE subject = ?1");
+        connection.prepare_cached(&delete)?.execute([subject])?;
+        Ok(())
+    }
+
+    fn table(self) -> &'static str {
+        match self {
+            Self::Orders => "instance_order",
+            Self::Settings => "service_settings",
+        }
+    }
+}
+
+fn read_said<S, B>(
+    connection: &Connection,
+    latest: u64,
+    said: Said,
+    (parse, decode): (
+        impl Fn(&str) -> Option<S>,
+        impl Fn(&[u8]) -> Result<B, jackfield_wire::DecodeError>,
+    ),
+) -> Result<Vec<(u64, S, B)>, Unread> {
+    let table = said.table();
+    let mut query = connection
+        .prepare(&format!("SELECT subject, changed, body, seal FROM {table} ORDER BY subject"))?;
+    let mut rows = query.query([])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (text, body): (String, Vec<u8>) = (row.get(0)?, row.get(2)?);
+        let changed = row.get::<_, i64>(1)?.cast_unsigned();
+        let bad = || format!("the row of {text:?} in {table}");
+        let sealed = seal(&[text.as_bytes(), &changed.to_le_bytes(), &body]);
+        check(sealed == row.get::<_, i64>(3)? && changed <= latest, bad)?;
+        let subject = parse(&text).ok_or_else(|| Unread::Damaged(bad()))?;
+        let body = decode(&body).map_err(|_| Unread::Damaged(bad()))?;
+        all.push((changed, subject, body));
+    }
+    Ok(all)
 }
 
 /// Forgets what was removed up to `floor`.
@@ -147,9 +264,8 @@ fn read_removal(row: &Row<'_>, latest: u64) -> Result<Removal, Unread> {
     let bad = || format!("the row of removal {revision}");
     let sealed = seal(&[&revision.to_le_bytes(), id.as_bytes()]);
     check(sealed == row.get::<_, i64>(2)? && revision <= latest, bad)?;
-    let (key, host) = id.split_once('@').ok_or_else(|| Unread::Damaged(bad()))?;
-    let key: ServiceKey = key.parse().map_err(|_| Unread::Damaged(bad()))?;
-    Ok(Removal { revision, id: InstanceId::of(&key, host), key })
+    let subject = Subject::parse(&id).ok_or_else(|| Unread::Damaged(bad()))?;
+    Ok(Removal { revision, subject })
 }
 
 fn check(good: bool, what: impl FnOnce() -> String) -> Result<(), Unread> {

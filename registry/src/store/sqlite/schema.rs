@@ -64,9 +64,28 @@ fn first(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     )
 }
 
+/// What operators say. `subject` is an instance's id or a service's key, and in `removal.id` now
+/// either.
+fn second(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.execute_batch(
+        "CREATE TABLE instance_order (
+           subject TEXT PRIMARY KEY NOT NULL,
+           changed INTEGER NOT NULL,
+           body BLOB NOT NULL,
+           seal INTEGER NOT NULL
+         ) STRICT;
+         CREATE TABLE service_settings (
+           subject TEXT PRIMARY KEY NOT NULL,
+           changed INTEGER NOT NULL,
+           body BLOB NOT NULL,
+           seal INTEGER NOT NULL
+         ) STRICT;",
+    )
+}
+
 /// The newest version.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 /// Step `n` leads from version `n` to the next.
-const MIGRATIONS: [fn(&Transaction<'_>) -> rusqlite::Result<()>; 1] = [first];
+const MIGRATIONS: [fn(&Transaction<'_>) -> rusqlite::Result<()>; 2] = [first, second];
 /// `JFrg` in the file's header, for `file` and for us.
 const APPLICATION: i64 = 0x4a46_7267;

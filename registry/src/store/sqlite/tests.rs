@@ -125,7 +125,7 @@ fn a_newer_file_is_refused_and_left_alone() {
     connection.pragma_update(None, "user_version", schema::VERSION + 1).unwrap();
     drop(connection);
     let error = place.refused();
-    assert!(matches!(error, StoreError::Newer { found: 2, known: 1, .. }), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 3, known: 2, .. }), "{error}");
 }
 
 #[test]
