@@ -70,6 +70,8 @@ struct Trouble {
     outcome: Outcome,
     message: String,
     value: Option<Bytes>,
+    /// The host takes no new calls.
+    turned_away: bool,
 }
 
 /// Makes one attempt.
@@ -118,9 +120,12 @@ async fn converse(
     progress.enter(Phase::Wait, if sent.is_ok() { Executed::Unknown } else { Executed::No });
     let answer = tokio::select! {
         biased;
-        answer = receive(&mut exchange, to, progress) => answer,
+        answer = receive(&mut exchange, to, progress, pool) => answer,
         () = falls_silent(&connection, spec), if !was_silent => Err(Trouble::silent()),
     };
+    if answer.as_ref().is_err_and(|trouble| trouble.turned_away) {
+        pool.draining(to.address);
+    }
     match (answer, sent) {
         (Err(trouble), Err(error)) if trouble.kind == FailureKind::Transport => {
             Err(Trouble::unsent(&error))
@@ -150,6 +155,7 @@ async fn receive(
     exchange: &mut Exchange,
     to: &Destination,
     progress: &Progress,
+    pool: &Pool,
 ) -> Result<Answered, Trouble> {
     let first = exchange.recv().await?.ok_or_else(|| Trouble::no_answer("it has no head"))?;
     if first.kind != FrameKind::Head {
@@ -157,6 +163,9 @@ async fn receive(
     }
     let head: AnswerHead<'_> = from_cbor(&first.payload)
         .map_err(|error| Trouble::no_answer(&format!("its head is malformed: {error}")))?;
+    if head.draining {
+        pool.draining(to.address);
+    }
     let executed = if head.status == Status::Ok { Executed::Yes } else { head.executed };
     progress.enter(Phase::Receive, executed);
     let value = value(exchange).await.map_err(|trouble| trouble.after(executed))?;
@@ -196,7 +205,7 @@ impl Progress {
 impl Trouble {
     fn transport(status: Status, executed: Executed, cure: Cure, message: String) -> Self {
         let outcome = Outcome { status, executed, cure, retry_after: None };
-        Self { kind: FailureKind::Transport, outcome, message, value: None }
+        Self { kind: FailureKind::Transport, outcome, message, value: None, turned_away: false }
     }
 
     fn timeout(progress: &Progress) -> Self {
@@ -207,7 +216,7 @@ impl Trouble {
             retry_after: None,
         };
         let message = "cut off by the deadline".into();
-        Self { kind: FailureKind::Timeout, outcome, message, value: None }
+        Self { kind: FailureKind::Timeout, outcome, message, value: None, turned_away: false }
     }
 
     /// The request did not leave as a whole, so the host has not begun with it.
@@ -233,7 +242,7 @@ impl Trouble {
             _ => FailureKind::Answer,
         };
         let message = printable(head.message.unwrap_or_default());
-        Self { kind, outcome, message, value }
+        Self { kind, outcome, message, value, turned_away: false }
     }
 
     /// The head of the answer had come, so its word on the execution counts.
@@ -266,11 +275,12 @@ impl Trouble {
             ExchangeError::Reset(StreamCode::Malformed) => Executed::No,
             error => error.executed(),
         };
-        Self::transport(status, executed, cure, chain(error))
+        let turned_away = matches!(error, ExchangeError::Unavailable);
+        Self { turned_away, ..Self::transport(status, executed, cure, chain(error)) }
     }
 
     fn happened(self, to: &Destination, phase: Phase, elapsed: Duration) -> Failed {
-        let Self { kind, outcome, message, value } = self;
+        let Self { kind, outcome, message, value, .. } = self;
         let attempt = Attempt {
             address: to.address,
             host: to.host.clone(),
@@ -288,7 +298,7 @@ impl From<ConnectFailure> for Trouble {
     fn from(failure: ConnectFailure) -> Self {
         let ConnectFailure { status, cure, message } = failure;
         let outcome = Outcome { status, executed: Executed::No, cure, retry_after: None };
-        Self { kind: FailureKind::Connect, outcome, message, value: None }
+        Self { kind: FailureKind::Connect, outcome, message, value: None, turned_away: false }
     }
 }
 

@@ -35,6 +35,16 @@ pub(crate) struct Pool {
     slots: Mutex<HashMap<SocketAddr, Slot>>,
 }
 
+/// A connection that can be used.
+struct Ready {
+    connection: Connection,
+    made: Instant,
+    used: Instant,
+    /// Its host has said that it will close.
+    draining: bool,
+    _counted: There,
+}
+
 /// How long things are waited for and kept.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Keeping {
@@ -48,7 +58,7 @@ pub(crate) struct Keeping {
 
 enum Slot {
     Dialing { outcome: watch::Receiver<Option<Dialed>>, failures: u32, since: Instant },
-    Ready { connection: Connection, made: Instant, used: Instant, _counted: There },
+    Ready(Ready),
     Down { until: Instant, failures: u32 },
 }
 
@@ -116,6 +126,13 @@ impl Pool {
         Reach { slots: self.lock(), now: Instant::now() }
     }
 
+    /// The host at `address` will close: others are asked from now on, while there are any.
+    pub(crate) fn draining(&self, address: SocketAddr) {
+        if let Some(Slot::Ready(ready)) = self.lock().get_mut(&address) {
+            ready.draining = true;
+        }
+    }
+
     /// Forgets every address but those where somebody may serve.
     pub(crate) fn keep_only(&self, served: impl Iterator<Item = SocketAddr>) {
         let served: HashSet<_> = served.collect();
@@ -128,7 +145,7 @@ impl Pool {
         self.tasks.close();
         self.tasks.wait().await;
         for (_, slot) in self.lock().drain() {
-            if let Slot::Ready { connection, .. } = slot {
+            if let Slot::Ready(Ready { connection, .. }) = slot {
                 connection.close(CloseCode::Done);
             }
         }
@@ -139,9 +156,9 @@ impl Pool {
     fn kept(&self, address: SocketAddr, host: Option<&str>) -> Option<Connection> {
         let mut slots = self.lock();
         let (kept, made) = match slots.get_mut(&address) {
-            Some(Slot::Ready { connection, made, used, .. }) => {
-                *used = Instant::now();
-                (connection.clone(), *made)
+            Some(Slot::Ready(ready)) => {
+                ready.used = Instant::now();
+                (ready.connection.clone(), ready.made)
             }
             _ => return None,
         };
@@ -168,7 +185,7 @@ impl Pool {
                 return outcome.clone();
             }
             Some(Slot::Dialing { failures, .. } | Slot::Down { failures, .. }) => *failures,
-            Some(Slot::Ready { .. }) | None => 0,
+            Some(Slot::Ready(_)) | None => 0,
         };
         let (tell, outcome) = watch::channel(None);
         make_room(&mut slots, self.keeping.most);
@@ -215,7 +232,7 @@ impl Pool {
     fn drop_idle(&self) {
         let (now, idle) = (Instant::now(), self.keeping.idle);
         self.lock().retain(|_, slot| match slot {
-            Slot::Ready { connection, used, .. } => {
+            Slot::Ready(Ready { connection, used, .. }) => {
                 !connection.is_closed() && now.duration_since(*used) < idle
             }
             // Kept beyond its time, so that the next failure waits longer than this one.
@@ -232,7 +249,8 @@ impl Pool {
 impl Slot {
     fn ready(connection: Connection, counted: There) -> Self {
         let now = Instant::now();
-        Self::Ready { connection, made: now, used: now, _counted: counted }
+        let draining = false;
+        Self::Ready(Ready { connection, made: now, used: now, draining, _counted: counted })
     }
 }
 
@@ -256,7 +274,7 @@ fn make_room(slots: &mut HashMap<SocketAddr, Slot>, most: usize) {
     }
     let worth = |slot: &Slot| match slot {
         Slot::Down { until, .. } => Some((false, *until)),
-        Slot::Ready { used, .. } => Some((true, *used)),
+        Slot::Ready(Ready { used, .. }) => Some((true, *used)),
         Slot::Dialing { .. } => None,
     };
     let least = slots.iter().filter_map(|(address, slot)| Some((worth(slot)?, *address))).min();
@@ -271,14 +289,18 @@ fn leads_to(connection: &Connection, host: &str) -> bool {
 
 impl Reach<'_> {
     /// Whether others are the better bet: `address` could not be reached a moment ago and nobody
-    /// has reached it since, its connection takes long to make, or it does not answer any more.
+    /// has reached it since, its connection takes long to make, it does not answer any more, or
+    /// it has said that it will close.
     pub(crate) fn is_down(&self, address: SocketAddr) -> bool {
         match self.slots.get(&address) {
             Some(Slot::Down { until, .. }) => *until > self.now,
             Some(Slot::Dialing { failures, since, .. }) => {
                 *failures > 0 || self.now.duration_since(*since) > SLOW_DIAL
             }
-            Some(Slot::Ready { connection, .. }) => connection.is_silent(),
+            // One that has ended says nothing of who is there now.
+            Some(Slot::Ready(Ready { connection, draining, .. })) => {
+                !connection.is_closed() && (*draining || connection.is_silent())
+            }
             None => false,
         }
     }

@@ -31,6 +31,7 @@ use tracing::Instrument;
 
 use crate::breaker::{Change, Outcome};
 use crate::catalog::Catalog;
+use crate::drain::Drain;
 use crate::engine::Ticker;
 use crate::event::HostEvent;
 use crate::limits::HostLimits;
@@ -49,6 +50,7 @@ pub(crate) struct Dispatch {
     gate: Gate,
     lane: Lane,
     ticker: Ticker,
+    drain: Drain,
 }
 
 /// How a call is answered.
@@ -91,7 +93,8 @@ impl Dispatch {
         ticker: Ticker,
     ) -> std::io::Result<Self> {
         let gate = Gate::new(limits.concurrency, limits.queue);
-        Ok(Self { catalog, limits, events, gate, lane: Lane::spawn()?, ticker })
+        let drain = Drain::default();
+        Ok(Self { catalog, limits, events, gate, lane: Lane::spawn()?, ticker, drain })
     }
 
     /// How busy the host is.
@@ -102,6 +105,11 @@ impl Dispatch {
     /// How busy it is with one service.
     pub(crate) fn load_of(&self, service: &str) -> Load {
         self.gate.load_of(service)
+    }
+
+    /// The way out.
+    pub(crate) fn drain(&self) -> &Drain {
+        &self.drain
     }
 
     /// Answers one call, unless its caller goes away first.
@@ -155,6 +163,7 @@ impl Dispatch {
             generation: reply.generation,
             load: Some(self.load()),
             retry_after_ms,
+            draining: self.drain.has_begun(),
         });
         let head = (FrameKind::Head, head.as_slice());
         let sent = match value {
@@ -276,6 +285,7 @@ impl Serve for Dispatch {
     }
 
     async fn exchange(&self, unread: &Arc<Unread>, exchange: Exchange) {
+        self.drain.arrival();
         self.answer(unread, exchange).await;
     }
 }

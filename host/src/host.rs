@@ -1,7 +1,7 @@
 //! A host: starts its parts, answers for them, ends them in one order.
 //!
-//! Shutting down: registries are told first, so that clients go elsewhere while calls are still
-//! taken; then nothing new is taken; then calls in flight get their grace; what is left is cut.
+//! Shutting down: registries are told first, and callers by their answers, so that clients go
+//! elsewhere while calls are still taken; when none comes any more, nothing new is taken; then calls in flight get their grace; what is left is cut.
 //! Dropping a host ends everything at once.
 
 use std::net::SocketAddr;
@@ -58,14 +58,12 @@ impl Part {
         Self { stop, task }
     }
 
-    /// Ends it; waits at most `limit`. Says whether there was anything to end.
-    async fn end(&mut self, limit: Duration) -> bool {
+    /// Ends it; waits at most `limit`.
+    async fn end(&mut self, limit: Duration) {
         self.stop.cancel();
-        let there = !self.task.is_empty();
         // Whoever takes longer is ended at once by the drop of the set.
         let _ = tokio::time::timeout(limit, self.task.join_next()).await;
         self.task.abort_all();
-        there
     }
 }
 
@@ -204,13 +202,14 @@ impl Host {
         let _ = self.settled.clone().wait_for(|settled| *settled).await;
     }
 
-    /// Says goodbye to the registry, stops taking calls, lets those in flight end within `grace`,
+    /// Says goodbye to the registry and, in its answers, to callers; takes calls until they cease,
+    /// for at most two seconds of the grace; then stops taking calls, lets those in flight end within `grace`,
     /// cuts the rest, and reports. Everything has ended when this returns, but for a compilation
     /// under way, whose thread nobody waits for and whose result nobody gets.
     pub async fn shutdown(mut self, grace: Duration) -> DrainReport {
-        if self.registration.end(GOODBYE).await {
-            tokio::time::sleep(NOTICE.min(grace)).await;
-        }
+        self.dispatch.drain().begin();
+        self.registration.end(GOODBYE).await;
+        self.dispatch.drain().lull(NOTICE.min(grace)).await;
         self.server.stop_accepting();
         self.reload.end(Duration::ZERO).await;
         self.server.shutdown(grace).await
@@ -281,9 +280,9 @@ const EVENTS: usize = 256;
 /// waits behind a heartbeat still gets its turn.
 const GOODBYE: Duration = Duration::from_secs(5);
 
-/// How long calls are still taken after the registry was told: word of it has to reach clients, or
-/// their next calls run into a closed door and cost them a retry.
-const NOTICE: Duration = Duration::from_millis(150);
+/// How long calls are taken at most after callers were told. Word of it is there in milliseconds;
+/// a caller that stays has nowhere else to go, and should not hold the end up for long.
+const NOTICE: Duration = Duration::from_secs(2);
 
 #[cfg(all(test, unix))]
 mod tests {

@@ -17,6 +17,7 @@ mod catalog;
 mod check;
 mod config;
 mod dispatch;
+mod drain;
 mod engine;
 mod event;
 mod guest;

@@ -11,6 +11,7 @@ mod floods;
 mod identity;
 mod outages;
 mod reload;
+mod rolling;
 
 use std::path::Path;
 

@@ -56,6 +56,10 @@ pub struct AnswerHead<'a> {
     /// When to try again, in milliseconds, after `resource-exhausted` or `unavailable`.
     #[n(5)]
     pub retry_after_ms: Option<u32>,
+    /// The host will close soon: the next call better goes elsewhere. It still takes calls.
+    #[n(6)]
+    #[cbor(default)]
+    pub draining: bool,
 }
 
 /// How busy a host is, as it says in its answers.
@@ -167,6 +171,7 @@ mod tests {
             generation: Some(Generation([7; 16])),
             load: Some(Load { in_flight: 3, queued: 0 }),
             retry_after_ms: None,
+            draining: true,
         };
         let bytes = to_cbor(&head);
         assert_eq!(from_cbor::<AnswerHead<'_>>(&bytes).unwrap(), head);

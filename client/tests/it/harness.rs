@@ -100,6 +100,8 @@ pub(crate) struct Desk {
     pub(crate) release: Semaphore,
     /// Reads nothing any more, as a host that is stuck.
     pub(crate) deaf: AtomicBool,
+    /// Says in its answers that it will close.
+    pub(crate) draining: AtomicBool,
     /// What the next calls of `scripted` answer, last first; `ok` when there is nothing.
     pub(crate) script: Mutex<Vec<(Status, Executed, Option<u32>)>>,
 }
@@ -153,6 +155,7 @@ impl Desk {
             ended: Arc::default(),
             release: Semaphore::new(0),
             deaf: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
             script: Mutex::default(),
         }
     }
@@ -173,7 +176,7 @@ impl Desk {
                 });
                 give(&mut exchange, Status::Ok, Some(value)).await;
             }
-            "who" => give(&mut exchange, Status::Ok, Some(json!(self.name))).await,
+            "who" => self.who(exchange).await,
             "first" => {
                 let first = positional.and_then(|args| args.get(0).cloned());
                 give(&mut exchange, Status::Ok, first).await;
@@ -191,6 +194,14 @@ impl Desk {
             "scripted" => self.scripted(exchange).await,
             _ => give(&mut exchange, Status::NotFound, None).await,
         }
+    }
+
+    async fn who(&self, mut exchange: Exchange) {
+        let draining = self.draining.load(Ordering::SeqCst);
+        let head = AnswerHead { draining, ..head(Status::Ok, Executed::Yes) };
+        let (head, name) = (to_cbor(&head), json!(self.name).to_string());
+        let frames = [(FrameKind::Head, head.as_slice()), (FrameKind::Value, name.as_bytes())];
+        _ = exchange.send_last(&frames).await; // A caller that went away is a case of these tests.
     }
 
     async fn hold(&self, mut exchange: Exchange) {
@@ -237,6 +248,7 @@ fn head(status: Status, executed: Executed) -> AnswerHead<'static> {
         generation: None,
         load: None,
         retry_after_ms: None,
+        draining: false,
     }
 }
 

@@ -6,6 +6,7 @@ mod calls;
 mod connections;
 mod deadlines;
 mod discovery;
+mod draining;
 mod fleet;
 mod harness;
 mod identities;

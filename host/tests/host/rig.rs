@@ -168,6 +168,7 @@ pub(crate) struct Answer {
     pub(crate) generation: Option<Generation>,
     pub(crate) load: Option<Load>,
     pub(crate) retry_after_ms: Option<u32>,
+    pub(crate) draining: bool,
     pub(crate) value: Option<Value>,
 }
 
@@ -285,6 +286,7 @@ pub(crate) async fn answer(exchange: &mut Exchange) -> Answer {
             generation: head.generation,
             load: head.load,
             retry_after_ms: head.retry_after_ms,
+            draining: head.draining,
             value,
         }
     };

@@ -34,6 +34,19 @@ async fn calls_beyond_the_grace_are_cut_and_counted() {
 }
 
 #[tokio::test]
+async fn answers_say_that_the_host_will_close_while_it_still_takes_calls() {
+    let Rig { host, caller, place: _place, .. } = Rig::with(&[("calc.wasm", plugin("calc"))]).await;
+    let add = async || caller.call("calc.add", json!([1, 2])).await;
+    assert!(!add().await.draining);
+    let turns_away = async {
+        // Every call until then is answered, or this would fail.
+        while !add().await.draining {}
+    };
+    let (report, ()) = tokio::join!(host.shutdown(Duration::from_secs(30)), turns_away);
+    assert_eq!(report.cut_off, 0);
+}
+
+#[tokio::test]
 async fn a_guest_that_spins_does_not_hold_the_end_up() {
     let Rig { host, caller, place: _place, .. } =
         Rig::with(&[("spin.wasm", fixture("spin"))]).await;
