@@ -239,7 +239,8 @@ impl Dispatch {
     /// Waits for a permit as long as a call may.
     async fn enter(&self, call: &Call) -> Result<Permit, Fault> {
         let limits = call.plugin.limits();
-        let share = Share { concurrency: limits.concurrency, queue: limits.queue };
+        let concurrency = if call.plugin.keeper().is_single() { 1 } else { limits.concurrency };
+        let share = Share { concurrency, queue: limits.queue };
         let mut waiting = match self.gate.enter(&call.plugin.service().as_str().into(), share)? {
             Entrance::In(permit) => return Ok(permit),
             Entrance::Waiting(waiting) => waiting,

@@ -56,32 +56,43 @@ pub(crate) fn serving(limits: &HostLimits, state: &Path) -> Result<Engine, Engin
 /// # Errors
 /// See [`EngineError`].
 pub(crate) fn checking(limits: &HostLimits) -> Result<Engine, EngineError> {
-    engine(&HostLimits { concurrency: 1, ..limits.clone() }, None)
+    engine(&HostLimits { concurrency: 1, idle_instances: 0, ..limits.clone() }, None)
 }
 
 fn engine(limits: &HostLimits, cache: Option<Cache>) -> Result<Engine, EngineError> {
-    let most = limits.plugin_maximum();
-    let small = u64::try_from(most.memory).unwrap_or(FULL_RESERVATION);
+    let instances = instances(limits);
+    let most = u64::try_from(limits.plugin_maximum().memory).unwrap_or(FULL_RESERVATION);
+    let small = most.next_multiple_of(WASM_PAGE);
     let mut last = None;
-    for reservation in [FULL_RESERVATION, small.next_multiple_of(WASM_PAGE)] {
+    for (reservation, memories) in
+        [(FULL_RESERVATION, limits.memories), (small, limits.memories), (small, USUAL_MEMORIES)]
+    {
+        let memories = instances.saturating_mul(memories).max(limits.memories);
         let mut config = features();
         config.cache(cache.clone());
         config.memory_reservation(reservation);
-        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
+        let mut pool = pool(limits, instances);
+        pool.total_memories(memories);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         config.max_wasm_stack(limits.stack);
         config.async_stack_size(limits.stack + HOST_STACK);
         match Engine::new(&config) {
             Ok(engine) => return Ok(engine),
-            Err(error) => last = Some((reservation, error)),
+            Err(error) => last = Some((reservation * u64::from(memories), error)),
         }
     }
-    let (reservation, error) = last.expect("the loop tried at least once");
-    let memories = per_call(limits.concurrency, MEMORIES_PER_CALL, limits.memories);
+    let (reserved, error) = last.expect("the loop tried at least once");
     Err(EngineError {
-        reserved_gib: (reservation * u64::from(memories)) >> 30,
+        reserved_gib: reserved >> 30,
         concurrency: limits.concurrency,
         source: error.into(),
     })
+}
+
+/// Instances that there can be at the same time: those of calls, each of which has a permit; those
+/// kept between calls, each of which has a slot; and those tried before they serve.
+fn instances(limits: &HostLimits) -> u32 {
+    limits.concurrency.saturating_add(limits.idle_instances).saturating_add(TRIALS)
 }
 
 /// What wasm a host takes: what toolchains of today make, and nothing that they do not.
@@ -107,15 +118,15 @@ fn features() -> Config {
     config
 }
 
-fn pool(limits: &HostLimits) -> PoolingAllocationConfig {
-    let calls = limits.concurrency;
+/// A pool in which every instance of the largest allowed kind finds its parts: none is refused for
+/// what others take. It is address space that this costs, not memory.
+fn pool(limits: &HostLimits, instances: u32) -> PoolingAllocationConfig {
     let most = limits.plugin_maximum();
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(calls)
-        .total_core_instances(calls.saturating_mul(limits.core_instances))
-        .total_memories(per_call(calls, MEMORIES_PER_CALL, limits.memories))
-        .total_tables(per_call(calls, TABLES_PER_CALL, limits.tables))
-        .total_stacks(calls)
+    pool.total_component_instances(instances)
+        .total_core_instances(instances.saturating_mul(limits.core_instances))
+        .total_tables(instances.saturating_mul(limits.tables))
+        .total_stacks(instances)
         .total_gc_heaps(0)
         .max_core_instances_per_component(limits.core_instances)
         .max_memories_per_component(limits.memories)
@@ -128,11 +139,6 @@ fn pool(limits: &HostLimits) -> PoolingAllocationConfig {
         .table_keep_resident(KEEP_RESIDENT)
         .pagemap_scan(Enabled::Auto);
     pool
-}
-
-/// `usual` for each of `calls`, and never less than one instance may have at `most`.
-fn per_call(calls: u32, usual: u32, most: u32) -> u32 {
-    calls.saturating_mul(usual).max(most)
 }
 
 fn cache(directory: &Path) -> wasmtime::Result<Cache> {
@@ -161,12 +167,14 @@ const FULL_RESERVATION: u64 = 4 << 30;
 
 const WASM_PAGE: u64 = 64 << 10;
 
-/// Memories in the pool for each concurrent call. Most components have one; those made by
-/// adapters have two.
-const MEMORIES_PER_CALL: u32 = 2;
+/// Instances of new versions that are tried before they serve, one at a time: a busy host must not
+/// be one that takes no new version.
+const TRIALS: u32 = 1;
 
-/// Tables in the pool for each concurrent call: one for each module, and those of its adapters.
-const TABLES_PER_CALL: u32 = 4;
+/// Memories for each instance on machines without address space for all that it may have. Most
+/// components have one, those made by adapters two; a call of a wider one may then find the pool
+/// empty, and is answered as by a full host.
+const USUAL_MEMORIES: u32 = 2;
 
 /// Bytes of a slot that stay mapped between calls: handing pages back and faulting them in again
 /// costs more than half of a small call.

@@ -24,6 +24,7 @@ use crate::dispatch::Dispatch;
 use crate::engine::{self, EngineError, Ticker};
 use crate::event::HostEvent;
 use crate::guest::Stores;
+use crate::keeper;
 use crate::plugin::{Loader, Plugin};
 use crate::registration::{HostPlace, Registration};
 use crate::reload::Reload;
@@ -39,6 +40,7 @@ pub struct Host {
     settled: watch::Receiver<bool>,
     registration: Part,
     reload: Part,
+    tending: Part,
 }
 
 /// A task and the way to end it politely. Dropping it ends it at once.
@@ -139,7 +141,19 @@ impl Host {
             settled: settle,
         };
         let reload = Part::spawn(|stop| reload.run(stop));
-        Ok(Self { server, dispatch, catalog, stores, events, settled, registration, reload })
+        let tended = Arc::clone(&catalog);
+        let tending = Part::spawn(|stop| keeper::tend(tended, stop));
+        Ok(Self {
+            server,
+            dispatch,
+            catalog,
+            stores,
+            events,
+            settled,
+            registration,
+            reload,
+            tending,
+        })
     }
 
     /// Where it listens.
@@ -175,6 +189,8 @@ impl Host {
             generation: plugin.generation(),
             load: self.dispatch.load_of(plugin.service().as_str()),
             quarantined: plugin.watch().quarantine().is_some(),
+            instances: plugin.keeper().strategy(),
+            idle: plugin.keeper().idle(),
         };
         HostStats {
             load: self.load(),
@@ -212,6 +228,7 @@ impl Host {
         self.dispatch.drain().lull(NOTICE.min(grace)).await;
         self.server.stop_accepting();
         self.reload.end(Duration::ZERO).await;
+        self.tending.end(Duration::ZERO).await;
         self.server.shutdown(grace).await
     }
 }

@@ -10,7 +10,7 @@
 //! `manifest` (what authors and operators say of plugins), `plugin` (bytes → something callable),
 //! `value` (JSON ↔ component values), `catalog` (what serves now), `reload` (folder → catalog),
 //! `dispatch` (stream → call → answer), `breaker` (keeps calls from a plugin that traps),
-//! `registration` (catalog → registry).
+//! `keeper` (instances between calls), `registration` (catalog → registry).
 
 mod breaker;
 mod catalog;
@@ -22,6 +22,7 @@ mod engine;
 mod event;
 mod guest;
 mod host;
+mod keeper;
 mod limits;
 mod manifest;
 mod plugin;

@@ -39,6 +39,10 @@ pub struct HostLimits {
     /// How long a call waits for its turn. Default 1 s: by then another host is the better place,
     /// and a caller that would wait longer can ask again. It is answered `resource-exhausted`.
     pub queue_time: Duration,
+    /// Instances kept between calls, of all plugins that ask for it together. Default 256, of which
+    /// at most half are kept for speed alone. Each has a place in the instance pool besides those
+    /// of running calls, and the memory that its plugin has touched.
+    pub idle_instances: u32,
     /// Bytes of a plugin's file. Default 64 MiB; a Python plugin has 18 MB.
     pub plugin_file: u64,
     /// Plugins of one folder. Default 256, as many as a registry takes from one host.
@@ -93,6 +97,7 @@ impl Default for HostLimits {
             concurrency: 128,
             queue: 1024,
             queue_time: Duration::from_secs(1),
+            idle_instances: 256,
             plugin_file: 64 << 20,
             plugins: 256,
         }

@@ -1,6 +1,7 @@
 //! A plugin: a component's bytes, compiled, linked and introspected, ready to serve calls.
 //!
-//! Immutable once made, but for what its calls leave: its breaker's count. Dropped when the catalog has another one and its last call has ended.
+//! Immutable once made, but for what its calls leave: its breaker's count and the instances that
+//! it keeps. Dropped when the catalog has another one and its last call has ended.
 
 mod binary;
 mod docs;
@@ -23,6 +24,7 @@ pub use rejection::Rejection;
 
 use crate::breaker::Watch;
 use crate::guest::{Guest, LogBudget, Stores};
+use crate::keeper::{self, Keeper};
 use crate::limits::{HostLimits, PluginLimits};
 use crate::manifest::{Instances, Manifest, PluginDefaults, PluginSettings};
 use crate::value::{MethodPlan, TypeNames};
@@ -36,6 +38,7 @@ pub(crate) struct Loader {
     limits: Arc<HostLimits>,
     defaults: Arc<PluginDefaults>,
     stores: Stores,
+    room: keeper::Room,
 }
 
 impl Loader {
@@ -47,7 +50,8 @@ impl Loader {
     ) -> wasmtime::Result<Self> {
         let mut linker = Linker::new(engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        Ok(Self { linker: Arc::new(linker), limits, defaults, stores: Stores::default() })
+        let room = keeper::Room::new(limits.idle_instances);
+        Ok(Self { linker: Arc::new(linker), limits, defaults, stores: Stores::default(), room })
     }
 
     /// The stores of all that it makes.
@@ -89,6 +93,7 @@ impl Loader {
             refused: Vec::new(),
             pre,
             log: Arc::new(LogBudget::new(settings.limits.log_rate)),
+            keeper: Keeper::new(settings.instances, self.room.clone()),
             settings,
             stores: self.stores.clone(),
             watch: Watch::default(),
@@ -144,6 +149,7 @@ pub(crate) struct Plugin {
     stores: Stores,
     settings: PluginSettings,
     watch: Watch,
+    keeper: Keeper,
 }
 
 /// One method of a plugin.
@@ -212,6 +218,11 @@ impl Plugin {
     /// Where [`Self::methods`] has the one with this name, short or qualified.
     pub(crate) fn method(&self, name: &str) -> Option<usize> {
         self.names.get(name).copied()
+    }
+
+    /// Its instances between calls.
+    pub(crate) fn keeper(&self) -> &Keeper {
+        &self.keeper
     }
 
     /// What watches its calls.

@@ -3,6 +3,8 @@
 use jackfield_wire::name::ServiceName;
 use jackfield_wire::{Generation, Load};
 
+use crate::manifest::Instances;
+
 /// What a host has in hand at one moment. The numbers are taken one after another, so under load
 /// they need not add up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,4 +32,8 @@ pub struct ServiceStats {
     pub load: Load,
     /// Whether it trapped so often that its calls are refused, or are on trial.
     pub quarantined: bool,
+    /// Which instances serve its calls.
+    pub instances: Instances,
+    /// Instances that are kept and serve no call.
+    pub idle: usize,
 }

@@ -1,8 +1,8 @@
-//! Runs one guest: a fresh instance, one call, and nothing left of it.
+//! Runs one call in an instance: one that was kept for it, or a fresh one.
 //!
 //! A guest ends by returning, by trapping, by its deadline, or because its caller went away, which
-//! drops this future. In each case its store goes with it; the permit goes back when the store is
-//! gone, not before.
+//! drops this future. Unless it returned, and its plugin asked for its instance to be kept, its
+//! store goes with it; the permit goes back when the store is gone, not before.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +15,7 @@ use super::lane::Lane;
 use super::{Call, End, trap};
 use crate::engine::Running;
 use crate::guest::{Guest, Output, Source};
+use crate::keeper::{Live, Slot};
 use crate::limits::HostLimits;
 use crate::value::{Answer, CallError, Prepared, WriteError};
 
@@ -28,40 +29,35 @@ pub(super) async fn guest(
     held: (Permit, Running),
 ) -> Result<End, Fault> {
     let call = Arc::new(call);
-    let source = Source {
-        service: call.plugin.service().as_str().into(),
-        method: call.method().info().name.as_str().into(),
-    };
-    let output = Output::new(source, call.plugin.log().clone());
-    let started = Arc::new(AtomicBool::new(false));
-    let job = Job {
-        call: Arc::clone(&call),
-        limits: Arc::clone(limits),
-        output: output.clone(),
-        started: Arc::clone(&started),
-        _held: held,
-    };
+    let job = Job::new(&call, limits, held)?;
+    let (output, progress, calls) = (job.output.clone(), Arc::clone(&job.progress), job.calls);
     let ended = tokio::time::timeout_at(call.deadline, lane.run(job.run(arguments))).await;
-    let stderr = output.finish();
-    let executed = if started.load(Ordering::Relaxed) { Executed::Yes } else { Executed::No };
-    match ended {
+    let failure = match ended {
         Ok(Some(Ok(Answer::Ok(json)))) => {
             let has_result = call.method().plan().signature().result.is_some();
-            Ok(End::Value(has_result.then_some(json)))
+            return Ok(End::Value(has_result.then_some(json)));
         }
-        Ok(Some(Ok(Answer::Application(json)))) => Ok(End::Application(json)),
-        Ok(Some(Err(CallError::Guest(error)))) => {
-            Err(trap::failure(&error, executed, &stderr, call.plugin.limits()).into())
-        }
-        Ok(Some(Err(CallError::Result(error)))) => {
-            let status = match error {
-                WriteError::TooLarge { .. } => Status::ResourceExhausted,
-                WriteError::Type(_) => Status::Internal,
-            };
-            Err(Failure::new(status, executed, error.to_string()).into())
-        }
-        Ok(None) => Err(Failure::new(Status::Unavailable, executed, "the host ends").into()),
-        Err(_) => Err(past_deadline(&call, executed, &stderr).into()),
+        Ok(Some(Ok(Answer::Application(json)))) => return Ok(End::Application(json)),
+        Ok(Some(Err(error))) => failed(&call, error, progress.executed(), &output),
+        Ok(None) => Failure::new(Status::Unavailable, progress.executed(), "the host ends"),
+        Err(_) => past_deadline(&call, progress.executed(), &output.finish()),
+    };
+    let lost = call.plugin.keeper().is_single() && !progress.kept.load(Ordering::Relaxed);
+    Err(if lost && calls > 0 { and_lost(&failure, calls) } else { failure }.into())
+}
+
+/// How far a guest has come, for those who stop it.
+#[derive(Default)]
+struct Progress {
+    /// The method itself began.
+    started: AtomicBool,
+    /// The instance serves on.
+    kept: AtomicBool,
+}
+
+impl Progress {
+    fn executed(&self) -> Executed {
+        if self.started.load(Ordering::Relaxed) { Executed::Yes } else { Executed::No }
     }
 }
 
@@ -70,28 +66,119 @@ struct Job {
     call: Arc<Call>,
     limits: Arc<HostLimits>,
     output: Output,
-    /// Whether the method itself began.
-    started: Arc<AtomicBool>,
+    progress: Arc<Progress>,
+    /// What was kept for it.
+    live: Option<Live>,
+    /// Calls that have left something in it.
+    calls: u32,
+    /// Room for what it makes, if that is to stay.
+    slot: Option<Slot>,
     /// Last, so that it outlives the store.
     _held: (Permit, Running),
 }
 
 impl Job {
-    async fn run(self, arguments: Prepared) -> Result<Answer, CallError> {
-        let Call { plugin, .. } = &*self.call;
-        let pre = plugin.pre();
-        let mut store = Guest::store(plugin, &self.limits, &self.output);
-        let instance = pre.instantiate_async(&mut store).await.map_err(CallError::Guest)?;
-        let method = self.call.method();
-        let function = instance.get_func(&mut store, method.index()).ok_or_else(|| {
+    fn new(
+        call: &Arc<Call>,
+        limits: &Arc<HostLimits>,
+        held: (Permit, Running),
+    ) -> Result<Self, Fault> {
+        let keeper = call.plugin.keeper();
+        let source = Source {
+            service: call.plugin.service().as_str().into(),
+            method: call.method().info().name.as_str().into(),
+        };
+        let live = keeper.take();
+        let (output, slot) = match &live {
+            Some(live) => {
+                live.output.begin(&source);
+                (live.output.clone(), None)
+            }
+            None => {
+                let slot = keeper.reserve().map_err(|full| {
+                    Failure::not_executed(Status::ResourceExhausted, full.to_string())
+                })?;
+                (Output::new(source, call.plugin.log().clone()), slot)
+            }
+        };
+        let calls = live.as_ref().map_or(0, Live::calls);
+        Ok(Self {
+            call: Arc::clone(call),
+            limits: Arc::clone(limits),
+            output,
+            progress: Arc::default(),
+            live,
+            calls,
+            slot,
+            _held: held,
+        })
+    }
+
+    async fn run(mut self, arguments: Prepared) -> Result<Answer, CallError> {
+        let mut live = match self.live.take() {
+            Some(live) => live,
+            None => self.make().await?,
+        };
+        let (plugin, method) = (&self.call.plugin, self.call.method());
+        let store = &mut live.store;
+        let function = live.instance.get_func(&mut *store, method.index()).ok_or_else(|| {
             CallError::Guest(wasmtime::Error::msg("the instance lacks what its component exports"))
         })?;
         // Until here only the component's own start-up has run, which can reach nothing that
         // outlives the store: no import with a lasting effect is ever granted. So it counts as not
         // executed.
-        self.started.store(true, Ordering::Relaxed);
-        method.plan().call(&mut store, function, arguments, plugin.limits().result).await
+        self.progress.started.store(true, Ordering::Relaxed);
+        store.set_epoch_deadline(1);
+        let limit = plugin.limits().result;
+        let answer = method.plan().call(&mut *store, function, arguments, limit).await;
+        if matches!(answer, Ok(_) | Err(CallError::Result(WriteError::TooLarge { .. }))) {
+            self.output.finish();
+            self.progress.kept.store(true, Ordering::Relaxed);
+            plugin.keeper().put(live);
+        }
+        answer
     }
+
+    async fn make(&mut self) -> Result<Live, CallError> {
+        let plugin = &self.call.plugin;
+        let mut store = Guest::store(plugin, &self.limits, &self.output);
+        let made = plugin.pre().instantiate_async(&mut store).await;
+        let instance = made.map_err(CallError::Guest)?;
+        Ok(Live::new(store, instance, self.output.clone(), self.slot.take()))
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        let lost = !self.progress.kept.load(Ordering::Relaxed);
+        if lost && self.calls > 0 && self.call.plugin.keeper().is_single() {
+            let (service, calls) = (self.call.plugin.service(), self.calls);
+            tracing::warn!(%service, calls, "the only instance is lost, with what its calls left");
+        }
+    }
+}
+
+fn failed(call: &Call, error: CallError, executed: Executed, output: &Output) -> Failure {
+    match error {
+        CallError::Guest(error) => {
+            trap::failure(&error, executed, &output.finish(), call.plugin.limits())
+        }
+        CallError::Result(error @ WriteError::TooLarge { .. }) => {
+            Failure::new(Status::ResourceExhausted, executed, error.to_string())
+        }
+        CallError::Result(error @ WriteError::Type(_)) => {
+            Failure::new(Status::Internal, executed, error.to_string())
+        }
+    }
+}
+
+fn and_lost(failure: &Failure, calls: u32) -> Failure {
+    let text = format!(
+        "{}; the plugin's only instance is lost with it, and what its {calls} calls before had left \
+         there",
+        failure.message
+    );
+    Failure::new(failure.status, failure.executed, text)
 }
 
 fn past_deadline(call: &Call, executed: Executed, stderr: &str) -> Failure {

@@ -4,7 +4,7 @@
 //! It never blocks a guest, never keeps more than a bounded piece, and escapes control characters
 //! before anything reaches a log or a terminal.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -33,11 +33,17 @@ impl Output {
     pub(crate) fn new(source: Source, budget: Arc<LogBudget>) -> Self {
         let sink = |name| Sink {
             name,
-            source: source.clone(),
             budget: Arc::clone(&budget),
-            lines: Arc::default(),
+            lines: Arc::new(Mutex::new(Lines::of(source.clone()))),
         };
         Self { stdout: sink("stdout"), stderr: sink("stderr") }
+    }
+
+    /// Goes on as the output of another call of the same instance.
+    pub(crate) fn begin(&self, source: &Source) {
+        for sink in [&self.stdout, &self.stderr] {
+            *sink.lines() = Lines::of(source.clone());
+        }
     }
 
     pub(super) fn stdout(&self) -> Sink {
@@ -99,14 +105,13 @@ impl LogBudget {
 #[derive(Clone)]
 pub(super) struct Sink {
     name: &'static str,
-    source: Source,
     budget: Arc<LogBudget>,
     /// Never held across an await.
     lines: Arc<Mutex<Lines>>,
 }
 
-#[derive(Default)]
 struct Lines {
+    source: Source,
     /// Since the last line feed.
     line: Vec<u8>,
     /// The last bytes of all.
@@ -115,7 +120,7 @@ struct Lines {
 
 impl Sink {
     fn write_bytes(&self, bytes: &[u8]) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines();
         lines.keep_tail(bytes);
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
             let room = MAX_LINE.saturating_sub(lines.line.len());
@@ -123,30 +128,31 @@ impl Sink {
             lines.line.extend_from_slice(&text[..text.len().min(room)]);
             if piece.ends_with(b"\n") {
                 let line = std::mem::take(&mut lines.line);
-                self.log(&line);
+                self.log(&lines.source, &line);
             }
         }
     }
 
     fn flush_line(&self) {
-        let line = {
-            let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut lines.line)
-        };
+        let mut lines = self.lines();
+        let line = std::mem::take(&mut lines.line);
         if !line.is_empty() {
-            self.log(&line);
+            self.log(&lines.source, &line);
         }
     }
 
     fn tail(&self) -> String {
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&lines.tail).trim().to_owned()
+        String::from_utf8_lossy(&self.lines().tail).trim().to_owned()
     }
 
-    fn log(&self, line: &[u8]) {
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn log(&self, source: &Source, line: &[u8]) {
         let text = printable(&String::from_utf8_lossy(line));
         let (fits, dropped) = self.budget.take(LINE_COST + text.len(), Instant::now());
-        let Source { service, method } = &self.source;
+        let Source { service, method } = source;
         if dropped > 0 {
             tracing::warn!(%service, dropped, "output of the plugin dropped: over its log rate");
         }
@@ -159,6 +165,10 @@ impl Sink {
 }
 
 impl Lines {
+    fn of(source: Source) -> Self {
+        Self { source, line: Vec::new(), tail: Vec::new() }
+    }
+
     fn keep_tail(&mut self, bytes: &[u8]) {
         let bytes = &bytes[bytes.len().saturating_sub(MAX_TAIL)..];
         let over = (self.tail.len() + bytes.len()).saturating_sub(MAX_TAIL);
@@ -267,6 +277,14 @@ mod tests {
             output.stdout.write_bytes(&vec![b'x'; MAX_LINE]);
         }
         assert_eq!(output.stdout.lines.lock().unwrap().line.len(), MAX_LINE);
+    }
+
+    #[test]
+    fn what_one_call_wrote_last_is_not_told_of_the_next() {
+        let output = output(1 << 20);
+        output.stderr.write_bytes(b"half a secret");
+        output.begin(&Source { service: "chatty".into(), method: "other".into() });
+        assert_eq!(output.finish(), "");
     }
 
     #[test]

@@ -110,6 +110,7 @@ fn read_limits(table: Table<'_>, read: fn(&Table<'_>) -> LimitOverrides) -> Limi
 fn read_host(table: Table<'_>, host: &mut HostLimits) {
     set(&mut host.concurrency, limits::number(&table, "concurrency", &limits::CONCURRENCY));
     set(&mut host.queue, limits::number(&table, "queue", &limits::QUEUE));
+    set(&mut host.idle_instances, limits::number(&table, "idle-instances", &IDLE));
     set(&mut host.stack, limits::size(&table, "stack", &limits::STACK));
     set(&mut host.core_instances, limits::number(&table, "core-instances", &PARTS));
     set(&mut host.memories, limits::number(&table, "memories", &PARTS));
@@ -137,6 +138,9 @@ const PARTS: Range = Range {
     of: 1..=1000,
     why: "a component needs at least one, and each reserves addresses for every call",
 };
+
+const IDLE: Range =
+    Range { of: 0..=10_000, why: "each reserves as many addresses as a running call" };
 
 const PLUGINS: Range =
     Range { of: 1..=100_000, why: "a registry takes only so many services of one host" };

@@ -154,21 +154,18 @@ fn spinner(memories: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_pool_without_room_is_a_full_host_and_no_trap() {
-    let rig = Rig::tuned(&[("wide.wasm", spinner(8))], |config| {
-        config.limits.concurrency = 4;
-    })
-    .await;
-    let running = rig.caller.start("wide.spin", &[], None).await;
-    eventually("one runs", async || rig.host.load().in_flight == 1).await;
-    let mut reply = rig.caller.call_within("wide.spin", json!([]), Duration::from_secs(1)).await;
-    // The first one may not have its memories yet.
-    while reply.status == Status::DeadlineExceeded {
-        reply = rig.caller.call_within("wide.spin", json!([]), Duration::from_secs(1)).await;
+async fn whoever_has_a_place_finds_room_for_an_instance_of_the_largest_kind() {
+    let files = [("one.wasm", spinner(8)), ("two.wasm", spinner(8))];
+    let rig = Rig::tuned(&files, |config| config.limits.concurrency = 4).await;
+    let within = Duration::from_secs(1);
+    let (one, two) = ("one.spin", "two.spin");
+    let calls =
+        [one, one, one, two].map(|target| rig.caller.call_within(target, json!([]), within));
+    let [a, b, c, d] = calls;
+    let (a, b, c, d) = tokio::join!(a, b, c, d);
+    for reply in [a, b, c, d] {
+        assert_eq!(reply.status, Status::DeadlineExceeded, "{reply:?}");
     }
-    reply.failed(Status::ResourceExhausted, Executed::No, &["no room for another instance"]);
-    assert!(reply.retry_after_ms.is_some());
-    drop(running);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod builtin;
 mod calls;
 mod copies;
 mod folder;
+mod instances;
 mod limits;
 mod misbehaviour;
 mod quarantine;

@@ -1,0 +1,23 @@
+//! Looks after kept instances while no call does.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::catalog::Catalog;
+
+/// Lets go of idle instances of what serves, until `stop`.
+pub(crate) async fn tend(catalog: Arc<Catalog>, stop: CancellationToken) {
+    let rounds = async {
+        loop {
+            tokio::time::sleep(ROUND).await;
+            let now = Instant::now();
+            catalog.now().plugins().for_each(|plugin| plugin.keeper().sweep(now));
+        }
+    };
+    stop.run_until_cancelled(rounds).await;
+}
+
+/// A tenth of the time that an instance may be idle.
+const ROUND: Duration = Duration::from_secs(3);
