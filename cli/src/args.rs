@@ -96,6 +96,9 @@ pub(crate) enum Command {
     /// Print the shell's completion script
     #[command(after_help = help::COMPLETIONS)]
     Completions(CompletionsArgs),
+    /// Compile a plugin for a host, which starts this itself
+    #[command(hide = true)]
+    Compile,
 }
 
 /// Where the registry is.

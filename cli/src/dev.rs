@@ -83,6 +83,7 @@ impl Dev<'_> {
         let mut config = HostConfig::new(&self.args.folder, listen, identity, state);
         config.registries = vec![registry.to_string()];
         host::apply(&self.args.settings, &mut config)?;
+        config.compiler = host::compiler();
         Host::spawn(config).await.map_err(|error| host::spawn_problem(&error))
     }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use jackfield_host::{Host, HostConfig, HostFile, SpawnError};
+use jackfield_host::{Compiler, Host, HostConfig, HostFile, SpawnError};
 use jackfield_transport::{DrainReport, Role};
 
 use crate::args::{Common, HostArgs, HostSettings};
@@ -26,6 +26,7 @@ pub(crate) fn run(args: HostArgs, common: &Common, terminal: Terminal) -> Outcom
     config.registries = args.registry.registry;
     config.advertise = args.advertise;
     apply(&args.settings, &mut config)?;
+    config.compiler = compiler();
     setup::server_runtime()?.block_on(serve(config, terminal))
 }
 
@@ -77,6 +78,22 @@ fn read_settings(path: &Path) -> Outcome<HostFile> {
     let folder = std::path::absolute(path).map_err(|error| Problem::usage(error.to_string()))?;
     HostFile::parse(&text, folder.parent().unwrap_or(&folder))
         .map_err(|error| Problem::usage(format!("{shown}: {error}")))
+}
+
+/// This very program, which a host starts for each plugin that it has to compile.
+pub(crate) fn compiler() -> Compiler {
+    // Also when the program's file was replaced meanwhile: the engines of both have to be the same.
+    let program = match cfg!(target_os = "linux") {
+        true => Ok("/proc/self/exe".into()),
+        false => std::env::current_exe(),
+    };
+    match program {
+        Ok(program) => Compiler::Child { program, arguments: vec!["compile".into()] },
+        Err(error) => {
+            tracing::warn!("plugins are compiled in this process, without bounds: {error}");
+            Compiler::InProcess
+        }
+    }
 }
 
 /// A folder that a host could serve.

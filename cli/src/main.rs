@@ -41,6 +41,9 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    if matches!(cli.command, Command::Compile) {
+        return jackfield_host::compile_child();
+    }
     let terminal = Terminal::detect(cli.common.color);
     let exit = match run(cli, terminal) {
         Ok(()) => Exit::Ok,
@@ -64,6 +67,7 @@ fn run(cli: Cli, terminal: Terminal) -> Outcome {
         Command::Describe(args) => describe::run(args, common, terminal),
         Command::Check(args) => check::run(args, terminal),
         Command::Completions(args) => completions::run(args, terminal),
+        Command::Compile => unreachable!("main has done it"),
     }
 }
 

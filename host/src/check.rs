@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jackfield_wire::reflect::ServiceInfo;
+use wasmtime::component::Component;
 
+use crate::compile::Compiled;
 use crate::engine;
 use crate::limits::HostLimits;
 use crate::plugin::{self, Loader, Rejection};
@@ -43,5 +45,8 @@ fn examine(path: &Path) -> Result<ServiceInfo, Rejection> {
     let internal = |error: &dyn std::fmt::Display| Rejection::Internal(error.to_string());
     let engine = engine::checking(&limits).map_err(|error| internal(&error))?;
     let loader = Loader::new(&engine, limits, Arc::default()).map_err(|error| internal(&error))?;
-    Ok(loader.load(service, &bytes, &manifest)?.info(None))
+    let candidate = loader.candidate(service, bytes.into(), manifest)?;
+    let component = Component::from_binary(&engine, candidate.bytes())
+        .map_err(|error| Rejection::of_compile_error(&format!("{error:#}")))?;
+    Ok(candidate.link(Compiled { component, in_use: None })?.info(None))
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use jackfield_transport::{Identity, StateDir, TransportLimits};
 
+use crate::compile::Compiler;
 use crate::limits::HostLimits;
 use crate::manifest::PluginDefaults;
 
@@ -26,6 +27,9 @@ pub struct HostConfig {
     /// The address that registries hand to clients. Default the one that is listened on, which is
     /// wrong behind address translation and impossible for `0.0.0.0`.
     pub advertise: Option<SocketAddr>,
+    /// Who compiles the plugins. Default this process, which bounds nothing but the size of a file:
+    /// a program that serves plugins of others should name a child process.
+    pub compiler: Compiler,
     /// What plugins and calls may use.
     pub limits: HostLimits,
     /// What plugins get whose manifests say nothing of it.
@@ -49,6 +53,7 @@ impl HostConfig {
             state,
             registries: Vec::new(),
             advertise: None,
+            compiler: Compiler::InProcess,
             limits: HostLimits::default(),
             plugins: PluginDefaults::default(),
             transport: TransportLimits::default(),

@@ -1,16 +1,14 @@
 //! The wasmtime engine of a host: which wasm it takes, how instances are allocated, how guests
-//! are interrupted, where compiled code is kept.
+//! are interrupted.
 //!
 //! It must never read compiled code from the plugin folder, and never let a guest that spins hold
 //! a thread of the runtime: guests yield at every tick of the epoch.
 
 mod ticker;
 
-use std::path::Path;
-
+use serde::{Deserialize, Serialize};
 use wasmtime::{
-    Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy,
-    PoolingAllocationConfig,
+    Cache, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
 };
 
 pub(crate) use ticker::{Running, Ticker};
@@ -33,21 +31,32 @@ pub struct EngineError {
     source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-/// Makes the engine that serves calls. Without a compile cache, when there is no place for one:
-/// plugins then take their time at every start, and serve all the same.
+/// What decides compiled code, of all that can differ from one engine here to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CodeSettings {
+    /// Bytes of address space for each memory.
+    reservation: u64,
+}
+
+impl Default for CodeSettings {
+    fn default() -> Self {
+        Self { reservation: FULL_RESERVATION }
+    }
+}
+
+/// Makes the engine that serves calls, and says how it compiles. What it compiles itself it
+/// compiles on one thread: the others serve.
 ///
 /// # Errors
 /// See [`EngineError`].
-pub(crate) fn serving(limits: &HostLimits, state: &Path) -> Result<Engine, EngineError> {
-    let directory = state.join("compiled");
-    let cache = cache(&directory).inspect_err(|error| {
-        tracing::warn!(
-            directory = %directory.display(),
-            "compiled plugins are not cached: {error}; make the directory writable for this user \
-             alone to have them start faster"
-        );
-    });
-    engine(limits, cache.ok())
+pub(crate) fn serving(
+    limits: &HostLimits,
+    cache: Option<Cache>,
+) -> Result<(Engine, CodeSettings), EngineError> {
+    let mut config = features();
+    config.cache(cache);
+    config.parallel_compilation(false);
+    engine(limits, config)
 }
 
 /// Makes an engine that only looks at a component: the same features and the same bounds of an
@@ -56,10 +65,23 @@ pub(crate) fn serving(limits: &HostLimits, state: &Path) -> Result<Engine, Engin
 /// # Errors
 /// See [`EngineError`].
 pub(crate) fn checking(limits: &HostLimits) -> Result<Engine, EngineError> {
-    engine(&HostLimits { concurrency: 1, idle_instances: 0, ..limits.clone() }, None)
+    let room = HostLimits { concurrency: 1, idle_instances: 0, ..limits.clone() };
+    let (engine, _) = engine(&room, features())?;
+    Ok(engine)
 }
 
-fn engine(limits: &HostLimits, cache: Option<Cache>) -> Result<Engine, EngineError> {
+/// Makes an engine that compiles as another one does, into `cache`, and never runs anything.
+///
+/// # Errors
+/// When wasmtime refuses the settings.
+pub(crate) fn compiling(code: CodeSettings, cache: Option<Cache>) -> wasmtime::Result<Engine> {
+    let mut config = features();
+    config.cache(cache);
+    config.memory_reservation(code.reservation);
+    Engine::new(&config)
+}
+
+fn engine(limits: &HostLimits, mut config: Config) -> Result<(Engine, CodeSettings), EngineError> {
     let instances = instances(limits);
     let most = u64::try_from(limits.plugin_maximum().memory).unwrap_or(FULL_RESERVATION);
     let small = most.next_multiple_of(WASM_PAGE);
@@ -68,8 +90,6 @@ fn engine(limits: &HostLimits, cache: Option<Cache>) -> Result<Engine, EngineErr
         [(FULL_RESERVATION, limits.memories), (small, limits.memories), (small, USUAL_MEMORIES)]
     {
         let memories = instances.saturating_mul(memories).max(limits.memories);
-        let mut config = features();
-        config.cache(cache.clone());
         config.memory_reservation(reservation);
         let mut pool = pool(limits, instances);
         pool.total_memories(memories);
@@ -77,7 +97,7 @@ fn engine(limits: &HostLimits, cache: Option<Cache>) -> Result<Engine, EngineErr
         config.max_wasm_stack(limits.stack);
         config.async_stack_size(limits.stack + HOST_STACK);
         match Engine::new(&config) {
-            Ok(engine) => return Ok(engine),
+            Ok(engine) => return Ok((engine, CodeSettings { reservation })),
             Err(error) => last = Some((reservation * u64::from(memories), error)),
         }
     }
@@ -140,27 +160,6 @@ fn pool(limits: &HostLimits, instances: u32) -> PoolingAllocationConfig {
         .pagemap_scan(Enabled::Auto);
     pool
 }
-
-fn cache(directory: &Path) -> wasmtime::Result<Cache> {
-    private_directory(directory)?;
-    let mut config = CacheConfig::new();
-    config.with_directory(directory).with_files_total_size_soft_limit(MAX_CACHE);
-    Cache::new(config)
-}
-
-/// Makes `directory` for this user alone: what lies there is executed without another look.
-fn private_directory(directory: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(directory)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700))?;
-    }
-    Ok(())
-}
-
-/// Bytes of compiled code that are kept; wasmtime's cleaner removes the least used above it.
-const MAX_CACHE: u64 = 512 << 20;
 
 /// A reservation that lets compiled code skip bounds checks: every 32-bit address lies in it.
 const FULL_RESERVATION: u64 = 4 << 30;
@@ -226,26 +225,6 @@ mod tests {
         ] {
             let bytes = wat::parse_str(wat).expect("it is valid text");
             assert!(Component::new(&engine, bytes).is_err(), "{wat}");
-        }
-    }
-
-    #[test]
-    fn a_cache_that_cannot_be_made_is_no_reason_not_to_serve() {
-        let file = tempfile::NamedTempFile::new().expect("a file where a directory should be");
-        let limits = HostLimits { concurrency: 1, ..HostLimits::default() };
-        serving(&limits, file.path()).expect("an engine");
-    }
-
-    #[test]
-    fn the_compile_cache_is_for_this_user_alone() {
-        let state = tempfile::tempdir().expect("a directory");
-        serving(&HostLimits { concurrency: 2, ..HostLimits::default() }, state.path())
-            .expect("an engine");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            let mode = std::fs::metadata(state.path().join("compiled")).unwrap().permissions();
-            assert_eq!(mode.mode() & 0o777, 0o700);
         }
     }
 }

@@ -19,9 +19,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::{Catalog, RejectedFile};
+use crate::compile::Compile;
 use crate::config::HostConfig;
 use crate::dispatch::Dispatch;
-use crate::engine::{self, EngineError, Ticker};
+use crate::engine::{EngineError, Ticker};
 use crate::event::HostEvent;
 use crate::guest::Stores;
 use crate::keeper;
@@ -116,13 +117,14 @@ impl Host {
     pub async fn spawn(config: HostConfig) -> Result<Self, SpawnError> {
         check_folder(&config.folder)?;
         let limits = Arc::new(config.limits.clone());
-        let engine = engine::serving(&limits, config.state.path())?;
+        let compiler = config.compiler.clone();
+        let compile = Compile::new(compiler, config.state.path(), Arc::clone(&limits))?;
         let internal = |what: &dyn std::fmt::Display| SpawnError::Internal(what.to_string());
         let defaults = Arc::new(config.plugins.clone());
-        let loader =
-            Loader::new(&engine, Arc::clone(&limits), defaults).map_err(|e| internal(&e))?;
+        let loader = Loader::new(compile.engine(), Arc::clone(&limits), defaults)
+            .map_err(|e| internal(&e))?;
         let stores = loader.stores().clone();
-        let ticker = Ticker::spawn(engine).map_err(|e| internal(&e))?;
+        let ticker = Ticker::spawn(compile.engine().clone()).map_err(|e| internal(&e))?;
         let catalog = Arc::new(Catalog::new());
         let (events, _) = broadcast::channel(EVENTS);
         let (calls, told) = (Arc::clone(&catalog), events.clone());
@@ -135,6 +137,7 @@ impl Host {
         let reload = Reload {
             folder: config.folder,
             loader,
+            compile: Arc::new(compile),
             limits,
             catalog: Arc::clone(&catalog),
             events: events.clone(),
@@ -221,7 +224,7 @@ impl Host {
     /// Says goodbye to the registry and, in its answers, to callers; takes calls until they cease,
     /// for at most two seconds of the grace; then stops taking calls, lets those in flight end within `grace`,
     /// cuts the rest, and reports. Everything has ended when this returns, but for a compilation
-    /// under way, whose thread nobody waits for and whose result nobody gets.
+    /// under way on a thread of this process, which nobody waits for and whose result nobody gets.
     pub async fn shutdown(mut self, grace: Duration) -> DrainReport {
         self.dispatch.drain().begin();
         self.registration.end(GOODBYE).await;

@@ -5,16 +5,19 @@
 //!
 //! - [`Host`]: starts, serves, shuts down.
 //! - [`check`]: what a host would say of one file, without a host.
+//! - [`compile_child`]: what a program does that hosts start as their compiler.
 //!
-//! Inside: `engine` (wasmtime's settings and the epoch), `guest` (what one call's store holds),
-//! `manifest` (what authors and operators say of plugins), `plugin` (bytes → something callable),
-//! `value` (JSON ↔ component values), `catalog` (what serves now), `reload` (folder → catalog),
-//! `dispatch` (stream → call → answer), `breaker` (keeps calls from a plugin that traps),
-//! `keeper` (instances between calls), `registration` (catalog → registry).
+//! Inside: `engine` (wasmtime's settings and the epoch), `compile` (bytes → code, within bounds),
+//! `guest` (what one call's store holds), `manifest` (what authors and operators say of plugins),
+//! `plugin` (code → something callable), `value` (JSON ↔ component values), `catalog` (what serves
+//! now), `reload` (folder → catalog), `dispatch` (stream → call → answer), `breaker` (keeps calls
+//! from a plugin that traps), `keeper` (instances between calls), `registration` (catalog →
+//! registry).
 
 mod breaker;
 mod catalog;
 mod check;
+mod compile;
 mod config;
 mod dispatch;
 mod drain;
@@ -33,6 +36,7 @@ mod value;
 
 pub use catalog::RejectedFile;
 pub use check::{CheckReport, check};
+pub use compile::{Compiler, compile_child};
 pub use config::HostConfig;
 pub use engine::EngineError;
 pub use event::HostEvent;

@@ -45,6 +45,14 @@ pub struct HostLimits {
     pub idle_instances: u32,
     /// Bytes of a plugin's file. Default 64 MiB; a Python plugin has 18 MB.
     pub plugin_file: u64,
+    /// CPU time for compiling one plugin in a child process, of all its threads. Default 30 s, in
+    /// steps of a second; it may take four times as long by the clock, for it gives way to calls.
+    pub compile_time: Duration,
+    /// Bytes of address space of that process. Default 2 GiB.
+    pub compile_memory: u64,
+    /// Bytes of one plugin's compiled code, which stays in the host's memory. Default 256 MiB: it
+    /// has about four times as many as the file.
+    pub compiled_code: u64,
     /// Plugins of one folder. Default 256, as many as a registry takes from one host.
     pub plugins: usize,
 }
@@ -99,6 +107,9 @@ impl Default for HostLimits {
             queue_time: Duration::from_secs(1),
             idle_instances: 256,
             plugin_file: 64 << 20,
+            compile_time: Duration::from_secs(30),
+            compile_memory: 2 << 30,
+            compiled_code: 256 << 20,
             plugins: 256,
         }
     }

@@ -17,12 +17,13 @@ use jackfield_wire::name::{BUILTIN_SERVICE, ServiceName};
 use jackfield_wire::reflect::{MethodInfo, RefusedFunction, ServiceInfo};
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
-use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
+use wasmtime::component::{ComponentExportIndex, InstancePre, Linker};
 
 pub use imports::MissingImport;
 pub use rejection::Rejection;
 
 use crate::breaker::Watch;
+use crate::compile::{Compiled, InUse};
 use crate::guest::{Guest, LogBudget, Stores};
 use crate::keeper::{self, Keeper};
 use crate::limits::{HostLimits, PluginLimits};
@@ -59,61 +60,78 @@ impl Loader {
         &self.stores
     }
 
-    /// Compiles and links `bytes`, to run as `manifest` says. Takes from milliseconds to half a minute of a thread.
+    /// What may become a plugin, as far as can be said before it is compiled.
     ///
     /// # Errors
-    /// Why these bytes cannot serve.
-    pub(crate) fn load(
+    /// Why it cannot.
+    pub(crate) fn candidate(
         &self,
         service: ServiceName,
-        bytes: &[u8],
-        manifest: &Manifest,
-    ) -> Result<Plugin, Rejection> {
+        bytes: Arc<[u8]>,
+        manifest: Manifest,
+    ) -> Result<Candidate, Rejection> {
         let settings =
             manifest.resolve(&self.limits, &self.defaults).map_err(Rejection::Manifest)?;
-        let component = self.compile(bytes)?;
-        let pre =
-            self.linker.instantiate_pre(&component).map_err(|error| {
-                match imports::missing(&component, &self.linker) {
-                    none if none.is_empty() => Rejection::Link(chain(&error)),
-                    missing => Rejection::Imports(missing),
-                }
-            })?;
+        Rejection::of_kind(binary::kind(&bytes))?;
+        if binary::nests_too_deep(&bytes) {
+            return Err(Rejection::Nested);
+        }
+        Ok(Candidate { loader: self.clone(), service, bytes, manifest, settings })
+    }
+}
+
+/// What may become a plugin.
+pub(crate) struct Candidate {
+    loader: Loader,
+    service: ServiceName,
+    bytes: Arc<[u8]>,
+    manifest: Manifest,
+    settings: PluginSettings,
+}
+
+impl Candidate {
+    /// The component.
+    pub(crate) fn bytes(&self) -> &Arc<[u8]> {
+        &self.bytes
+    }
+
+    /// Links what was compiled from its bytes.
+    ///
+    /// # Errors
+    /// Why it cannot serve.
+    pub(crate) fn link(self, compiled: Compiled) -> Result<Plugin, Rejection> {
+        let Compiled { component, in_use } = compiled;
+        let linker = &self.loader.linker;
+        let pre = linker.instantiate_pre(&component).map_err(|error| {
+            match imports::missing(&component, linker) {
+                none if none.is_empty() => Rejection::Link(chain(&error)),
+                missing => Rejection::Imports(missing),
+            }
+        })?;
         let exported = introspect::exported(&component);
+        let version = self.manifest.version.as_ref().map(ToString::to_string);
         let mut plugin = Plugin {
-            version: manifest
-                .version
-                .as_ref()
-                .map(ToString::to_string)
-                .or_else(|| introspect::version(&exported)),
-            generation: generation(bytes),
+            version: version.or_else(|| introspect::version(&exported)),
+            generation: generation(&self.bytes),
             docs: None,
             methods: Vec::new(),
             names: HashMap::new(),
             refused: Vec::new(),
             pre,
-            log: Arc::new(LogBudget::new(settings.limits.log_rate)),
-            keeper: Keeper::new(settings.instances, self.room.clone()),
-            settings,
-            stores: self.stores.clone(),
+            log: Arc::new(LogBudget::new(self.settings.limits.log_rate)),
+            keeper: Keeper::new(self.settings.instances, self.loader.room.clone()),
+            settings: self.settings,
+            stores: self.loader.stores.clone(),
             watch: Watch::default(),
-            service,
+            service: self.service,
+            _in_use: in_use,
         };
-        let names = TypeNames::of(&component, self.linker.engine());
-        plugin.add_methods(exported, &names, &Documentation::read(bytes))?;
-        if let Some(description) = &manifest.description {
-            plugin.docs = Some(description.clone());
+        let names = TypeNames::of(&component, linker.engine());
+        plugin.add_methods(exported, &names, &Documentation::read(&self.bytes))?;
+        if let Some(description) = self.manifest.description {
+            plugin.docs = Some(description);
         }
         Ok(plugin)
-    }
-
-    fn compile(&self, bytes: &[u8]) -> Result<Component, Rejection> {
-        Rejection::of_kind(binary::kind(bytes))?;
-        if binary::nests_too_deep(bytes) {
-            return Err(Rejection::Nested);
-        }
-        Component::from_binary(self.linker.engine(), bytes)
-            .map_err(|error| Rejection::of_compile_error(&chain(&error)))
     }
 }
 
@@ -150,6 +168,8 @@ pub(crate) struct Plugin {
     settings: PluginSettings,
     watch: Watch,
     keeper: Keeper,
+    /// Keeps its code in the cache, for the next start.
+    _in_use: Option<InUse>,
 }
 
 /// One method of a plugin.

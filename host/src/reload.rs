@@ -1,11 +1,12 @@
 //! Folder → catalog: watches the folder, loads what is new, withdraws what is gone.
 //!
-//! Loads run one at a time on a thread of their own, never on those that serve. A file that does not
-//! load never replaces a version that works. Ends when told to, leaving the catalog as it is; nobody
-//! waits for a compilation that nobody needs any more.
+//! Loads run one at a time, and compile in a process or on a thread of their own. A file that does
+//! not load never replaces a version that works. Ends when told to, leaving the catalog as it is;
+//! nobody waits for a compilation that nobody needs any more.
 
 mod decide;
 mod file;
+mod load;
 mod watcher;
 
 use std::path::PathBuf;
@@ -14,22 +15,26 @@ use std::time::{Duration, Instant};
 
 use jackfield_wire::Generation;
 use jackfield_wire::name::ServiceName;
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::{Catalog, RejectedFile};
+use crate::compile::Compile;
 use crate::event::HostEvent;
 use crate::limits::HostLimits;
 use crate::plugin::{self, Loader, Plugin, Rejection};
 use decide::{Action, Ended, Folder};
-use file::Content;
 pub(crate) use file::{manifest, stem};
+pub(crate) use load::read_once;
+use load::{Load, Loaded};
 use watcher::FolderWatcher;
 
 /// What a reloader works with.
 pub(crate) struct Reload {
     pub(crate) folder: PathBuf,
     pub(crate) loader: Loader,
+    pub(crate) compile: Arc<Compile>,
     pub(crate) limits: Arc<HostLimits>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) events: broadcast::Sender<HostEvent>,
@@ -58,18 +63,8 @@ struct Task {
 struct Job {
     file: String,
     since: Instant,
-    /// Closed without a value when the load panicked.
-    loaded: oneshot::Receiver<Loaded>,
-}
-
-/// What a load gave.
-enum Loaded {
-    New(Box<Plugin>, decide::Stamp),
-    /// The content that serves already.
-    Same(decide::Stamp),
-    Rejected(Rejection, Option<decide::Stamp>),
-    NoRoom(Rejection),
-    Changing,
+    /// One task, which ends with this.
+    task: JoinSet<Loaded>,
 }
 
 impl Task {
@@ -106,38 +101,38 @@ impl Task {
             Err(_) => return,
         };
         for action in self.known.look(self.start.elapsed(), looks) {
-            if let Action::Withdraw(file) = action {
-                self.withdraw(&file);
+            match action {
+                Action::Withdraw(file) => self.withdraw(&file),
+                Action::Abandon => self.job = None,
+                Action::Load(_) => {}
             }
         }
     }
 
     fn start_load(&mut self) {
         let Some(Action::Load(file)) = self.known.next_load(self.start.elapsed()) else { return };
-        let path = self.reload.folder.join(&file);
-        let loader = self.reload.loader.clone();
-        let limits = Arc::clone(&self.reload.limits);
-        let service = plugin::service_name(stem(&file));
-        let serving = service.as_ref().ok().and_then(|service| self.serving(service));
-        let full = self.reload.catalog.now().names().count() >= limits.plugins;
-        let (send, loaded) = oneshot::channel();
-        let run = move || {
-            let loaded = match service {
-                Err(rejection) => Loaded::Rejected(rejection, None),
-                Ok(_) if full && serving.is_none() => {
-                    Loaded::NoRoom(Rejection::TooMany { limit: limits.plugins })
-                }
-                Ok(service) => load(&loader, &path, service, serving, limits.plugin_file),
-            };
-            // The host has ended meanwhile.
-            let _ = send.send(loaded);
+        let mut task = JoinSet::new();
+        let limit = self.reload.limits.plugins;
+        let full = self.reload.catalog.now().names().count() >= limit;
+        match plugin::service_name(stem(&file)) {
+            Err(rejection) => task.spawn(async { Loaded::Rejected(rejection, None) }),
+            Ok(service) if full && self.serving(&service).is_none() => {
+                task.spawn(async move { Loaded::NoRoom(Rejection::TooMany { limit }) })
+            }
+            Ok(service) => task.spawn(self.load(&file, service).run()),
         };
-        // Not one of the runtime's: its end would wait for half a minute of compilation. Without a
-        // thread the channel closes, which is an answer too.
-        if let Err(error) = std::thread::Builder::new().name("jackfield-load".into()).spawn(run) {
-            tracing::error!("no thread to load a plugin on: {error}");
+        self.job = Some(Job { file, since: Instant::now(), task });
+    }
+
+    fn load(&self, file: &str, service: ServiceName) -> Load {
+        Load {
+            path: self.reload.folder.join(file),
+            serving: self.serving(&service),
+            service,
+            loader: self.reload.loader.clone(),
+            compile: Arc::clone(&self.reload.compile),
+            limit: self.reload.limits.plugin_file,
         }
-        self.job = Some(Job { file, since: Instant::now(), loaded });
     }
 
     fn serving(&self, service: &ServiceName) -> Option<Generation> {
@@ -150,6 +145,7 @@ impl Task {
             Loaded::Rejected(_, Some(stamp)) => Ended::Read(*stamp),
             Loaded::Rejected(_, None) => Ended::Refused,
             Loaded::NoRoom(_) => Ended::NoRoom,
+            Loaded::Unable(_) => Ended::Unable,
             Loaded::Changing => Ended::Changing,
         };
         if !self.known.finished(self.start.elapsed(), ended) {
@@ -160,9 +156,9 @@ impl Task {
             Loaded::Same(_) => {
                 self.reload.catalog.clear(&file);
             }
-            Loaded::Rejected(rejection, _) | Loaded::NoRoom(rejection) => {
-                self.reject(file, &rejection);
-            }
+            Loaded::Rejected(rejection, _)
+            | Loaded::NoRoom(rejection)
+            | Loaded::Unable(rejection) => self.reject(file, &rejection),
             Loaded::Changing => {}
         }
     }
@@ -216,47 +212,12 @@ fn one_line(text: &str) -> String {
 /// Waits for the job to end, forever when there is none. Cancel safe.
 async fn finished(job: &mut Option<Job>) -> (String, Instant, Loaded) {
     let Some(running) = job else { return std::future::pending().await };
-    let loaded = (&mut running.loaded).await.unwrap_or_else(|_| {
-        Loaded::Rejected(Rejection::Internal("the loader ended without a word".into()), None)
-    });
+    let loaded = match running.task.join_next().await {
+        Some(Ok(loaded)) => loaded,
+        _ => Loaded::Rejected(Rejection::Internal("the loader ended without a word".into()), None),
+    };
     let Job { file, since, .. } = job.take().expect("it was there when the wait began");
     (file, since, loaded)
-}
-
-fn load(
-    loader: &Loader,
-    path: &std::path::Path,
-    service: ServiceName,
-    serving: Option<Generation>,
-    limit: u64,
-) -> Loaded {
-    let (bytes, stamp) = match file::read(path, limit) {
-        Ok(Content::Whole(bytes, stamp)) => (bytes, stamp),
-        Ok(Content::Changing) => return Loaded::Changing,
-        Err(rejection) => return Loaded::Rejected(rejection, None),
-    };
-    if serving == Some(plugin::generation(&bytes)) {
-        return Loaded::Same(stamp);
-    }
-    let loaded = manifest(path).and_then(|manifest| loader.load(service, &bytes, &manifest));
-    match loaded {
-        Ok(plugin) => Loaded::New(Box::new(plugin), stamp),
-        Err(rejection) => Loaded::Rejected(rejection, Some(stamp)),
-    }
-}
-
-/// Reads a file that nobody watches.
-///
-/// # Errors
-/// Why a host would not read it; also when it is not there, or is being written.
-pub(crate) fn read_once(path: &std::path::Path, limit: u64) -> Result<Vec<u8>, Rejection> {
-    match file::read(path, limit)? {
-        Content::Whole(bytes, _) => Ok(bytes),
-        Content::Changing if path.exists() => {
-            Err(Rejection::Unreadable("it changed while it was read".into()))
-        }
-        Content::Changing => Err(Rejection::Unreadable("there is no such file".into())),
-    }
 }
 
 /// Time between looks when nothing is heard: where the system's notices do not work (network

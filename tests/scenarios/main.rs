@@ -6,6 +6,7 @@ mod bad_calls;
 mod bad_files;
 mod calls;
 mod command_line;
+mod compiling;
 mod documentation;
 mod floods;
 mod identity;

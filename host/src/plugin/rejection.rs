@@ -98,6 +98,18 @@ pub enum Rejection {
     /// The file could not be read.
     #[error("cannot be read: {0}; check its permissions")]
     Unreadable(String),
+    /// Compiling it passed a limit.
+    #[error(
+        "compiling it took more than {0}, which is the limit; make it smaller (build with \
+         optimisation, wasm-opt -Os) or split it"
+    )]
+    CompileLimit(String),
+    /// The process that compiled it broke on it.
+    #[error("the compiler broke on it ({0}); build it with other tools, and report this")]
+    CompilerCrashed(String),
+    /// There is no process to compile it.
+    #[error("it could not be compiled now: {0}; it is tried again in a few seconds")]
+    CompilerUnavailable(String),
     /// The loader itself broke on it.
     #[error("loading it failed inside the host: {0}; this is a bug worth reporting")]
     Internal(String),
@@ -116,7 +128,7 @@ impl Rejection {
     }
 
     /// Sorts what wasmtime says of a component that it does not take.
-    pub(super) fn of_compile_error(error: &str) -> Self {
+    pub(crate) fn of_compile_error(error: &str) -> Self {
         if error.contains("async") {
             Self::Async(error.to_owned())
         } else if NOT_ENABLED.iter().any(|words| error.contains(words)) {

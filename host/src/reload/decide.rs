@@ -5,6 +5,9 @@
 //! longest goes first, of new ones the newest, of those that came together the smallest: neither a
 //! file that is written over and over again nor one that takes half a minute to compile keeps the
 //! others out. A file that is gone is withdrawn at the next look.
+//!
+//! A newer version ends the load of an older one, which nobody needs any more; but not time after
+//! time, or a file that changes faster than it loads would never have a new version.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -28,6 +31,8 @@ pub(super) enum Action {
     Load(String),
     /// This file is gone.
     Withdraw(String),
+    /// End the load under way: what it loads is of the past.
+    Abandon,
 }
 
 /// A folder as it is known. Times are since any fixed moment.
@@ -46,9 +51,6 @@ struct Loading {
     name: String,
     /// As it was when the load began.
     stamp: Stamp,
-    /// The file was gone in between: what was read is of the past, even if a file with this name is
-    /// there again.
-    stale: bool,
 }
 
 /// How a load ended.
@@ -62,6 +64,8 @@ pub(super) enum Ended {
     NoRoom,
     /// It was changing, or gone: to be tried again once it keeps still.
     Changing,
+    /// The host could not, which is not the file's fault: to be tried again after a while.
+    Unable,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -77,12 +81,16 @@ struct State {
     tried: Option<Duration>,
     /// It was refused for want of room.
     waits_for_room: bool,
+    /// When to try again what could not be done.
+    again: Option<Duration>,
+    /// Loads in a row that a newer version ended.
+    abandoned: u32,
 }
 
 impl State {
     fn due_at(&self) -> Option<Duration> {
         match self.done {
-            Some(done) if done == self.stamp => None,
+            Some(done) if done == self.stamp => self.again,
             _ if self.settled => Some(Duration::ZERO),
             _ => Some(self.since + STILL),
         }
@@ -124,6 +132,8 @@ impl Folder {
                     done: known.and_then(|state| state.done),
                     tried: known.and_then(|state| state.tried),
                     waits_for_room: false,
+                    again: None,
+                    abandoned: known.map_or(0, |state| state.abandoned),
                 },
             };
             self.files.insert(look.name, state);
@@ -131,10 +141,21 @@ impl Folder {
         if !before.is_empty() {
             self.make_room();
         }
-        if let Some(loading) = &mut self.loading {
-            loading.stale |= before.contains_key(&loading.name);
+        let abandoned = self.abandon().map(|()| Action::Abandon);
+        abandoned.into_iter().chain(before.into_keys().map(Action::Withdraw)).collect()
+    }
+
+    /// Ends a load whose file is gone, or has a newer version.
+    fn abandon(&mut self) -> Option<()> {
+        let loading = self.loading.as_ref()?;
+        if let Some(state) = self.files.get_mut(&loading.name) {
+            if state.stamp == loading.stamp || state.abandoned >= MAX_ABANDONED {
+                return None;
+            }
+            state.abandoned += 1;
         }
-        before.into_keys().map(Action::Withdraw).collect()
+        self.loading = None;
+        Some(())
     }
 
     /// Files went: those that found no room are tried again.
@@ -156,20 +177,21 @@ impl Folder {
             .filter(|(_, state)| due(state))
             .min_by_key(|(_, state)| (state.tried, Reverse(state.since), state.stamp.size))?;
         state.tried = Some(now);
-        self.loading = Some(Loading { name: name.clone(), stamp: state.stamp, stale: false });
+        self.loading = Some(Loading { name: name.clone(), stamp: state.stamp });
         Some(Action::Load(name.clone()))
     }
 
-    /// The load that was started has ended. Says whether the file was there all the time, without
-    /// which its content must not serve.
+    /// The load that was started has ended. Says whether that still matters.
     pub(super) fn finished(&mut self, now: Duration, ended: Ended) -> bool {
-        let Some(Loading { name, stamp, stale: false }) = self.loading.take() else { return false };
+        let Some(Loading { name, stamp }) = self.loading.take() else { return false };
         let Some(state) = self.files.get_mut(&name) else { return false };
+        (state.again, state.abandoned) = (None, 0);
         match ended {
             Ended::Read(stamp) => state.done = Some(stamp),
             Ended::Refused => state.done = Some(stamp),
             Ended::NoRoom => (state.done, state.waits_for_room) = (Some(stamp), true),
             Ended::Changing => (state.since, state.settled) = (now, false),
+            Ended::Unable => (state.done, state.again) = (Some(stamp), Some(now + RETRY)),
         }
         true
     }
@@ -186,13 +208,19 @@ impl Folder {
     pub(super) fn is_settled(&self) -> bool {
         self.looked
             && self.loading.is_none()
-            && self.files.values().all(|state| state.due_at().is_none())
+            && self.files.values().all(|state| state.done == Some(state.stamp))
     }
 }
 
 /// How long a file that was not renamed into place must keep still. A copy over a slow network
 /// pauses less than this; a person who waits for the new version notices little.
 pub(super) const STILL: Duration = Duration::from_millis(200);
+
+/// Time until the host tries again what it could not: a process that it could not start, say.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Loads of one file in a row that newer versions may end; the next one goes on to its end.
+const MAX_ABANDONED: u32 = 3;
 
 #[cfg(test)]
 mod tests {
@@ -271,10 +299,43 @@ mod tests {
         let mut folder = Folder::default();
         folder.look(MS, vec![look("a.wasm", 1)]);
         assert_eq!(folder.next_load(300 * MS), load("a.wasm"));
-        folder.look(310 * MS, vec![look("a.wasm", 2)]);
-        assert!(folder.finished(320 * MS, stamp(1)));
+        assert_eq!(folder.look(310 * MS, vec![look("a.wasm", 2)]), [Action::Abandon]);
         assert_eq!(folder.next_load(320 * MS), None);
         assert_eq!(folder.next_load(600 * MS), load("a.wasm"));
+        assert!(folder.finished(610 * MS, stamp(2)));
+        assert!(folder.is_settled());
+    }
+
+    #[test]
+    fn of_a_file_that_changes_faster_than_it_loads_a_version_serves_now_and_then() {
+        let mut folder = Folder::default();
+        folder.look(MS, vec![]);
+        let mut ended = Vec::new();
+        for size in 1..=9 {
+            let now = 10 * MS * u32::try_from(size).unwrap();
+            folder.moved_in("a.wasm".into());
+            let abandoned = !folder.look(now, vec![look("a.wasm", size)]).is_empty();
+            if !abandoned && size > 1 {
+                assert!(folder.finished(now, stamp(size - 1)));
+                ended.push(size - 1);
+            }
+            assert_eq!(folder.next_load(now), load("a.wasm"));
+        }
+        assert_eq!(ended, [4, 8]);
+    }
+
+    #[test]
+    fn what_the_host_could_not_do_is_tried_again_and_nobody_waits_for_it() {
+        let mut folder = Folder::default();
+        folder.look(MS, vec![Look { age: STILL, ..look("a.wasm", 1) }]);
+        folder.next_load(MS);
+        folder.finished(2 * MS, Ended::Unable);
+        assert!(folder.is_settled());
+        assert_eq!(folder.next_load(3 * MS), None);
+        assert_eq!(folder.wake_at(), Some(2 * MS + RETRY));
+        assert_eq!(folder.next_load(2 * MS + RETRY), load("a.wasm"));
+        assert!(folder.finished(3 * MS + RETRY, stamp(1)));
+        assert_eq!(folder.wake_at(), None);
     }
 
     #[test]
@@ -293,7 +354,7 @@ mod tests {
         folder.look(MS, vec![look("a.wasm", 1)]);
         assert_eq!(folder.next_load(300 * MS), load("a.wasm"));
         let actions = folder.look(310 * MS, vec![]);
-        assert_eq!(actions, [Action::Withdraw("a.wasm".into())]);
+        assert_eq!(actions, [Action::Abandon, Action::Withdraw("a.wasm".into())]);
         assert!(!folder.finished(320 * MS, stamp(1)));
         assert!(folder.is_settled());
     }
