@@ -89,6 +89,10 @@ impl Watcher {
         let rounds = u32::try_from(self.settings.registries.len()).unwrap_or(u32::MAX).max(1);
         for index in (0..self.settings.registries.len()).cycle() {
             let error = chain(&self.watch(index).await);
+            if self.saved.dirty {
+                // There may be no registry for long: what it said last is worth a write.
+                self.save().await;
+            }
             let registry = self.settings.registries[index].to_string();
             tracing::debug!(registry, error, "not watching");
             self.shared.lost(index, error);

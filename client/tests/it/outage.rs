@@ -5,6 +5,8 @@ use std::time::Duration;
 use jackfield_client::{CallError, NoInstance, Origin};
 use jackfield_wire::Status;
 use serde_json::Value;
+use tokio::sync::watch;
+use tracing::{Level, Metadata, span};
 
 use crate::fleet::Fleet;
 use crate::harness::{Authority, PATIENCE};
@@ -99,7 +101,56 @@ async fn a_client_that_starts_without_a_registry_goes_by_the_set_on_disk() {
     client.call::<_, String>("calc.who", ()).await.unwrap();
     client.close().await;
     registry.stop().await;
+    let (said, mut heard) = watch::channel((0, 0));
+    let _listening = tracing::subscriber::set_default(Ear(said));
     let client = builder.build().await.unwrap();
     assert_eq!(client.call::<_, String>("calc.who", ()).await.unwrap(), "a");
     assert_eq!(client.snapshot().origin(), Origin::Disk);
+    // It goes on trying, and has nothing new to say.
+    let tried = heard.wait_for(|(tries, _)| *tries >= 4);
+    let (_, warnings) = *tokio::time::timeout(PATIENCE, tried).await.unwrap().unwrap();
+    assert_eq!(warnings, 1);
+}
+
+/// Counts what discovery says: its tries that failed, and its warnings.
+struct Ear(watch::Sender<(usize, usize)>);
+
+impl tracing::Subscriber for Ear {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && metadata.target().starts_with("jackfield_client::discovery")
+    }
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        self.0.send_modify(|(tries, warnings)| match *event.metadata().level() {
+            Level::WARN => *warnings += 1,
+            _ => *tries += 1,
+        });
+    }
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[tokio::test]
+async fn a_change_just_before_the_registry_dies_is_on_disk() {
+    let authority = Authority::new();
+    let (a, b) = (authority.host("a").await, authority.host("b").await);
+    let file = authority.path().join("set.json");
+    let mut registry = FakeRegistry::start(&authority, 1).await;
+    registry.whole(&[instance("calc", "a", &a)], true);
+    let builder = authority.builder().registry(registry.address().to_string());
+    let builder = builder.last_good_file(&file);
+    let client = builder.clone().build().await.unwrap();
+    eventually(&client, |known| hosts(known, "calc") == ["a"]).await;
+    // The file was written a moment ago, so this change has to wait for its turn.
+    registry.change(&[instance("calc", "b", &b)], &[]);
+    eventually(&client, |known| hosts(known, "calc") == ["a", "b"]).await;
+    registry.stop().await;
+    failing(&client).await;
+    let second = builder.build().await.unwrap();
+    eventually(&second, |known| hosts(known, "calc") == ["a", "b"]).await;
+    assert_eq!(second.snapshot().origin(), Origin::Disk);
 }
