@@ -13,7 +13,7 @@ use clap::{
     Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint,
 };
 use clap_complete::ArgValueCompleter;
-use jackfield_wire::Target;
+use jackfield_wire::{ServiceName, Target};
 
 use crate::complete;
 use crate::terminal::ColorChoice;
@@ -90,6 +90,9 @@ pub(crate) enum Command {
     /// Show a service's methods: types, documentation, an example call
     #[command(after_help = help::DESCRIBE)]
     Describe(DescribeArgs),
+    /// Return to the version of a service before the one that serves
+    #[command(after_help = help::ROLLBACK)]
+    Rollback(RollbackArgs),
     /// Say what a host would make of a file
     #[command(after_help = help::CHECK)]
     Check(CheckArgs),
@@ -174,6 +177,13 @@ pub(crate) struct HostArgs {
     /// The host's name, unique in the registry [default: this machine's name and a number]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+    /// Take new versions of plugins also when they break callers of the ones that serve
+    #[arg(long)]
+    pub(crate) accept_breaking_changes: bool,
+    /// Who may roll services back: the name in a client's certificate; may be given several times
+    /// [default: every client of this user, on this machine; nobody with --identity]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) operator: Vec<String>,
     /// The address that clients shall use, where it is not the one listened on
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) advertise: Option<std::net::SocketAddr>,
@@ -260,6 +270,22 @@ pub(crate) struct DescribeArgs {
     pub(crate) registry: RegistryAddress,
     /// Ask this host, without a registry
     #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
+    pub(crate) direct: Option<String>,
+}
+
+/// `rollback`
+#[derive(Debug, Args)]
+pub(crate) struct RollbackArgs {
+    /// The service
+    #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(complete::services))]
+    pub(crate) service: ServiceName,
+    /// On this host alone, by its name in `ls`; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host: Vec<String>,
+    #[command(flatten)]
+    pub(crate) registry: RegistryAddress,
+    /// On the host at this address, without a registry
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address, conflicts_with = "host")]
     pub(crate) direct: Option<String>,
 }
 

@@ -84,6 +84,8 @@ impl Dev<'_> {
         config.registries = vec![registry.to_string()];
         host::apply(&self.args.settings, &mut config)?;
         config.compiler = host::compiler();
+        // Whoever develops a plugin is its caller, too, and would only raise versions for nobody.
+        config.accept_breaking_changes = true;
         Host::spawn(config).await.map_err(|error| host::spawn_problem(&error))
     }
 

@@ -27,6 +27,8 @@ pub(crate) fn run(args: HostArgs, common: &Common, terminal: Terminal) -> Outcom
     config.advertise = args.advertise;
     apply(&args.settings, &mut config)?;
     config.compiler = compiler();
+    config.accept_breaking_changes = args.accept_breaking_changes;
+    config.operators = args.operator;
     setup::server_runtime()?.block_on(serve(config, terminal))
 }
 

@@ -58,6 +58,9 @@ impl Listing {
         for line in instances::rejections(&all, terminal) {
             terminal.out(line)?;
         }
+        for line in instances::rollbacks(&all, terminal) {
+            terminal.out(line)?;
+        }
         if self.origin == Origin::Gathering {
             let note = "the registry has just started: hosts may still be on their way";
             terminal.err(terminal.paint_err(Style::Faint, note))?;

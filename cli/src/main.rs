@@ -19,6 +19,7 @@ mod logging;
 mod ls;
 mod problem;
 mod registry;
+mod rollback;
 mod setup;
 mod signals;
 mod table;
@@ -65,6 +66,7 @@ fn run(cli: Cli, terminal: Terminal) -> Outcome {
         Command::Call(args) => call::run(args, common, terminal),
         Command::Ls(args) => ls::run(args, common, terminal),
         Command::Describe(args) => describe::run(args, common, terminal),
+        Command::Rollback(args) => rollback::run(args, common, terminal),
         Command::Check(args) => check::run(args, terminal),
         Command::Completions(args) => completions::run(args, terminal),
         Command::Compile => unreachable!("main has done it"),

@@ -42,6 +42,7 @@ pub(crate) mod testing {
             docs: None,
             methods,
             refused: Vec::new(),
+            rolled_back_from: None,
             rejected: None,
             quarantined: None,
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jackfield_wire::name::{BUILTIN_SERVICE, TargetError};
-use jackfield_wire::reflect::ServiceInfo;
+use jackfield_wire::reflect::{Rollback, ServiceInfo};
 use jackfield_wire::registry::Instance;
 use jackfield_wire::{FrameLimits, ServiceName, Target};
 use serde::Serialize;
@@ -105,6 +105,20 @@ impl Client {
         address: std::net::SocketAddr,
     ) -> Result<Vec<ServiceInfo>, CallError> {
         self.builtin("services").at(address).idempotent().send().await?.decode()
+    }
+
+    /// Has the host at `address` return to the version of `service` before the one that serves,
+    /// until its file changes. Does nothing where that has been done.
+    ///
+    /// # Errors
+    /// As any call: `permission-denied` for who is no operator of the host, `not-found` where there
+    /// is no version before.
+    pub async fn roll_back_at(
+        &self,
+        address: std::net::SocketAddr,
+        service: &ServiceName,
+    ) -> Result<Rollback, CallError> {
+        self.builtin("rollback").at(address).args(&(service,))?.idempotent().send().await?.decode()
     }
 
     fn builtin(&self, method: &str) -> Request {

@@ -4,11 +4,12 @@
 //! calls and no call sees half of one.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
+use jackfield_wire::Generation;
 use jackfield_wire::name::ServiceName;
-use jackfield_wire::reflect::ServiceInfo;
+use jackfield_wire::reflect::{Rollback, ServiceInfo};
 use tokio::sync::watch;
 
 use crate::plugin::Plugin;
@@ -24,21 +25,51 @@ pub struct RejectedFile {
     pub reason: String,
 }
 
+/// One service.
+#[derive(Clone)]
+struct Served {
+    /// The file that it is from.
+    file: String,
+    plugin: Arc<Plugin>,
+    /// The version before, to return to. Kept whole: nothing can then be in the way of that.
+    before: Option<Arc<Plugin>>,
+    /// The version of the file, while the one before it serves instead.
+    instead_of: Option<Generation>,
+}
+
 /// One state of what is served.
 #[derive(Clone, Default)]
 pub(crate) struct Snapshot {
-    services: BTreeMap<ServiceName, Arc<Plugin>>,
+    services: BTreeMap<ServiceName, Served>,
     /// By the name of the file.
     rejected: BTreeMap<String, RejectedFile>,
 }
 
 impl Snapshot {
     pub(crate) fn plugin(&self, service: &str) -> Option<&Arc<Plugin>> {
-        self.services.get(service)
+        self.services.get(service).map(|served| &served.plugin)
     }
 
     pub(crate) fn plugins(&self) -> impl Iterator<Item = &Arc<Plugin>> {
-        self.services.values()
+        self.services.values().map(|served| &served.plugin)
+    }
+
+    /// What serves from `file`.
+    pub(crate) fn of_file(&self, file: &str) -> Option<&Arc<Plugin>> {
+        self.services.values().find(|served| served.file == file).map(|served| &served.plugin)
+    }
+
+    /// The other file that keeps `file` from serving `service`, and its service: they are the same,
+    /// or differ in case alone, which file systems and people take for the same.
+    pub(crate) fn taken(&self, service: &ServiceName, file: &str) -> Option<(&str, &ServiceName)> {
+        let same = |other: &ServiceName| other.as_str().eq_ignore_ascii_case(service.as_str());
+        let mut others = self.services.iter().filter(|(_, served)| served.file != file);
+        others.find(|(other, _)| same(other)).map(|(other, served)| (&*served.file, other))
+    }
+
+    /// The generation of the file whose place an older version has taken back.
+    pub(crate) fn instead_of(&self, service: &str) -> Option<Generation> {
+        self.services.get(service)?.instead_of
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
@@ -59,7 +90,15 @@ impl Snapshot {
     /// What the host says of `plugin`.
     pub(crate) fn info(&self, plugin: &Plugin) -> ServiceInfo {
         let rejected = self.rejection_of(plugin.service().as_str());
-        plugin.info(rejected.map(|file| file.reason.clone()))
+        let rolled_back_from = self.instead_of(plugin.service().as_str());
+        ServiceInfo { rolled_back_from, ..plugin.info(rejected.map(|file| file.reason.clone())) }
+    }
+
+    /// Takes out what is from `file`.
+    fn take(&mut self, file: &str) -> Option<Arc<Plugin>> {
+        let (service, _) = self.services.iter().find(|(_, served)| served.file == file)?;
+        let service = service.clone();
+        self.services.remove(&service).map(|served| served.plugin)
     }
 
     pub(crate) fn infos(&self) -> Vec<ServiceInfo> {
@@ -71,13 +110,20 @@ impl Snapshot {
 pub(crate) struct Catalog {
     now: ArcSwap<Snapshot>,
     changes: watch::Sender<u64>,
+    /// Held while a snapshot is made of the one before. Never held across an await.
+    writing: Mutex<()>,
     /// Replaced or removed, with calls perhaps still running. Never held across an await.
     retired: Mutex<Vec<Weak<Plugin>>>,
 }
 
 impl Catalog {
     pub(crate) fn new() -> Self {
-        Self { now: ArcSwap::default(), changes: watch::Sender::new(0), retired: Mutex::default() }
+        Self {
+            now: ArcSwap::default(),
+            changes: watch::Sender::new(0),
+            writing: Mutex::default(),
+            retired: Mutex::default(),
+        }
     }
 
     pub(crate) fn now(&self) -> Arc<Snapshot> {
@@ -89,45 +135,74 @@ impl Catalog {
         self.changes.subscribe()
     }
 
-    /// Serves `plugin` from `file` on; gives what it replaces. Only the reloader writes.
-    pub(crate) fn serve(&self, file: &str, plugin: Arc<Plugin>) -> Option<Arc<Plugin>> {
+    /// Serves `plugin` from `file` on.
+    pub(crate) fn serve(&self, file: &str, plugin: Arc<Plugin>) -> Change {
+        let _writing = self.write();
         let mut next = (*self.now()).clone();
         next.rejected.remove(file);
-        let before = next.services.insert(plugin.service().clone(), plugin);
-        self.swap(next, before.as_ref());
-        before
+        let service = plugin.service().clone();
+        let before = next.services.remove(&service).map(|served| served.plugin);
+        let other = next.take(file);
+        let served = Served { file: file.into(), plugin, before: before.clone(), instead_of: None };
+        next.services.insert(service, served);
+        self.swap(next, before.iter().chain(&other));
+        Change { before, other }
+    }
+
+    /// Returns to the version before the one that serves.
+    ///
+    /// # Errors
+    /// What there is instead.
+    pub(crate) fn roll_back(&self, service: &str) -> Result<Rollback, NoWayBack> {
+        let _writing = self.write();
+        let mut next = (*self.now()).clone();
+        let served = next.services.get_mut(service).ok_or(NoWayBack::NotServed)?;
+        let to = served.plugin.generation();
+        if let Some(from) = served.instead_of {
+            return Ok(Rollback { from, to, already: true });
+        }
+        let before = served.before.take().ok_or(NoWayBack::OnlyOne(to))?;
+        let left = std::mem::replace(&mut served.plugin, before);
+        served.instead_of = Some(to);
+        served.plugin.keeper().wake();
+        let to = served.plugin.generation();
+        self.swap(next, [&left]);
+        Ok(Rollback { from: left.generation(), to, already: false })
     }
 
     /// Notes that `file` does not serve. Says whether that is news.
     pub(crate) fn reject(&self, file: String, rejected: RejectedFile) -> bool {
+        let _writing = self.write();
         let mut next = (*self.now()).clone();
         let news = next.rejected.insert(file, rejected.clone()).as_ref() != Some(&rejected);
         if news {
-            self.swap(next, None);
+            self.swap(next, []);
         }
         news
     }
 
-    /// Forgets why `file` was rejected: its content is again what serves.
-    pub(crate) fn clear(&self, file: &str) -> bool {
+    /// Forgets why `file` was rejected: its content is again `generation`, which is known here.
+    pub(crate) fn clear(&self, file: &str, generation: Generation) -> bool {
+        let _writing = self.write();
         let mut next = (*self.now()).clone();
-        let cleared = next.rejected.remove(file).is_some();
-        if cleared {
-            self.swap(next, None);
+        let mut news = next.rejected.remove(file).is_some();
+        let of_file = next.services.values_mut().find(|served| served.file == file);
+        if let Some(served) = of_file.filter(|served| served.plugin.generation() == generation) {
+            news |= served.instead_of.take().is_some();
         }
-        cleared
+        if news {
+            self.swap(next, []);
+        }
+        news
     }
 
     /// Stops serving what `file` held; gives what served.
-    pub(crate) fn withdraw(
-        &self,
-        file: &str,
-        service: Option<&ServiceName>,
-    ) -> Option<Arc<Plugin>> {
+    pub(crate) fn withdraw(&self, file: &str) -> Option<Arc<Plugin>> {
+        let _writing = self.write();
         let mut next = (*self.now()).clone();
         next.rejected.remove(file);
-        let before = service.and_then(|service| next.services.remove(service));
-        self.swap(next, before.as_ref());
+        let before = next.take(file);
+        self.swap(next, before.iter());
         before
     }
 
@@ -138,18 +213,48 @@ impl Catalog {
 
     /// Versions that no longer serve and still have calls running.
     pub(crate) fn draining(&self) -> usize {
+        let now = self.now();
+        let kept = |plugin: &Arc<Plugin>| {
+            let kept = now.services.values().filter_map(|served| served.before.as_ref());
+            kept.filter(|before| Arc::ptr_eq(before, plugin)).count()
+        };
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         retired.retain(|plugin| plugin.strong_count() > 0);
-        retired.len()
+        // One more than are kept is this very look.
+        let used = |plugin: &Arc<Plugin>| Arc::strong_count(plugin) > kept(plugin) + 1;
+        retired.iter().filter_map(Weak::upgrade).filter(used).count()
     }
 
-    fn swap(&self, next: Snapshot, retired: Option<&Arc<Plugin>>) {
-        if let Some(plugin) = retired {
-            let mut all = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
-            all.retain(|plugin| plugin.strong_count() > 0);
-            all.push(Arc::downgrade(plugin));
-        }
+    fn write(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn swap<'a>(&self, next: Snapshot, retired: impl IntoIterator<Item = &'a Arc<Plugin>>) {
+        let mut all = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|plugin| plugin.strong_count() > 0);
+        // One that came back and went again is there already.
+        let weak = retired.into_iter().inspect(|plugin| plugin.keeper().rest()).map(Arc::downgrade);
+        let new: Vec<_> = weak.filter(|new| !all.iter().any(|old| old.ptr_eq(new))).collect();
+        all.extend(new);
+        drop(all);
         self.now.store(Arc::new(next));
         self.changes.send_modify(|count| *count += 1);
     }
+}
+
+/// What a new version took the place of.
+pub(crate) struct Change {
+    /// The version of the same service.
+    pub(crate) before: Option<Arc<Plugin>>,
+    /// Another service, which the file held before its manifest named this one.
+    pub(crate) other: Option<Arc<Plugin>>,
+}
+
+/// There is no version to return to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoWayBack {
+    /// Nor one to return from.
+    NotServed,
+    /// This is the only one since the host started.
+    OnlyOne(Generation),
 }

@@ -42,10 +42,11 @@ fn examine(path: &Path) -> Result<ServiceInfo, Rejection> {
     };
     let limits = Arc::new(HostLimits::default());
     let bytes = reload::read_once(path, limits.plugin_file)?;
+    let generation = plugin::generation(&bytes);
     let internal = |error: &dyn std::fmt::Display| Rejection::Internal(error.to_string());
     let engine = engine::checking(&limits).map_err(|error| internal(&error))?;
     let loader = Loader::new(&engine, limits, Arc::default()).map_err(|error| internal(&error))?;
-    let candidate = loader.candidate(service, bytes.into(), manifest)?;
+    let candidate = loader.candidate(service, bytes.into(), (manifest, generation))?;
     let component = Component::from_binary(&engine, candidate.bytes())
         .map_err(|error| Rejection::of_compile_error(&format!("{error:#}")))?;
     Ok(candidate.link(Compiled { component, in_use: None })?.info(None))

@@ -30,6 +30,13 @@ pub struct HostConfig {
     /// Who compiles the plugins. Default this process, which bounds nothing but the size of a file:
     /// a program that serves plugins of others should name a child process.
     pub compiler: Compiler,
+    /// Whether a new version of a plugin may break callers of the one that serves without saying so
+    /// by its version or in its manifest. Default no: such a file is rejected.
+    pub accept_breaking_changes: bool,
+    /// Who may roll services back: names of clients, or whole `spiffe://` names. Default none, which
+    /// means every client where the identity is a private one (then all peers are this user on this
+    /// machine), and nobody otherwise.
+    pub operators: Vec<String>,
     /// What plugins and calls may use.
     pub limits: HostLimits,
     /// What plugins get whose manifests say nothing of it.
@@ -54,6 +61,8 @@ impl HostConfig {
             registries: Vec::new(),
             advertise: None,
             compiler: Compiler::InProcess,
+            accept_breaking_changes: false,
+            operators: Vec::new(),
             limits: HostLimits::default(),
             plugins: PluginDefaults::default(),
             transport: TransportLimits::default(),

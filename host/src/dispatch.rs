@@ -11,6 +11,7 @@ mod fault;
 mod gate;
 mod lane;
 mod lookup;
+mod operators;
 mod request;
 mod run;
 mod schedule;
@@ -20,7 +21,7 @@ mod unread;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jackfield_transport::{Exchange, Peer, Serve};
+use jackfield_transport::{Exchange, Peer, PeerId, Serve};
 use jackfield_wire::name::BUILTIN_SERVICE;
 use jackfield_wire::{
     AnswerHead, Executed, Failure, FrameKind, Generation, Load, Status, TraceContext, to_cbor,
@@ -39,7 +40,9 @@ use crate::plugin::{Method, Plugin};
 use fault::Fault;
 use gate::{Entrance, Gate, Permit, Share};
 use lane::Lane;
+pub(crate) use operators::Operators;
 use request::Request;
+pub(crate) use trap::{failure as trapped, quoted};
 use unread::Unread;
 
 /// Answers calls.
@@ -50,6 +53,7 @@ pub(crate) struct Dispatch {
     gate: Gate,
     lane: Lane,
     ticker: Ticker,
+    operators: Operators,
     drain: Drain,
 }
 
@@ -90,11 +94,11 @@ impl Dispatch {
         catalog: Arc<Catalog>,
         limits: Arc<HostLimits>,
         events: broadcast::Sender<HostEvent>,
-        ticker: Ticker,
+        (ticker, operators): (Ticker, Operators),
     ) -> std::io::Result<Self> {
         let gate = Gate::new(limits.concurrency, limits.queue);
         let drain = Drain::default();
-        Ok(Self { catalog, limits, events, gate, lane: Lane::spawn()?, ticker, drain })
+        Ok(Self { catalog, limits, events, gate, lane: Lane::spawn()?, ticker, operators, drain })
     }
 
     /// How busy the host is.
@@ -121,7 +125,7 @@ impl Dispatch {
                 let cancelled = exchange.cancelled();
                 tokio::select! {
                     biased;
-                    reply = self.reply(&request, began, unread) => reply,
+                    reply = self.reply(&request, &exchange.peer().id, began, unread) => reply,
                     why = cancelled => {
                         tracing::debug!(peer = %exchange.peer().id, ?why, "caller went away");
                         return;
@@ -175,7 +179,13 @@ impl Dispatch {
         }
     }
 
-    async fn reply(&self, request: &Request, began: Instant, unread: &Unread) -> Reply {
+    async fn reply(
+        &self,
+        request: &Request,
+        peer: &PeerId,
+        began: Instant,
+        unread: &Unread,
+    ) -> Reply {
         let head = match request.head() {
             Ok(head) => head,
             Err(failure) => return failure.into(),
@@ -185,7 +195,10 @@ impl Dispatch {
         }
         if head.service == BUILTIN_SERVICE {
             let longest = self.limits.plugin.result;
-            let end = builtin::answer(&self.catalog.now(), head.method, request, longest);
+            let end = match head.method {
+                "rollback" => self.roll_back(peer, request),
+                method => builtin::answer(&self.catalog.now(), method, request, longest),
+            };
             let end = end.unwrap_or_else(|failure| End::Fault(failure.into()));
             return Reply { end, generation: None };
         }
@@ -210,6 +223,21 @@ impl Dispatch {
         let generation = Some(call.plugin.generation());
         let end = self.call(call, request).instrument(span).await;
         Reply { end: end.unwrap_or_else(End::Fault), generation }
+    }
+
+    /// Returns to the version of a service before the one that serves.
+    fn roll_back(&self, peer: &PeerId, request: &Request) -> Result<End, Failure> {
+        let service = builtin::service_argument("rollback", request)?;
+        self.operators.check(peer)?;
+        let done = self.catalog.roll_back(service.as_str());
+        let done = done.map_err(|no| lookup::no_way_back(&self.catalog.now(), &service, no))?;
+        if !done.already {
+            let (from, to) = (done.from, done.to);
+            tracing::warn!(%service, from = from.short(), to = to.short(), %peer, "rolled back");
+            // Nobody has to listen.
+            let _ = self.events.send(HostEvent::RolledBack { service, from, to });
+        }
+        builtin::json(&done, self.limits.plugin.result)
     }
 
     async fn call(&self, call: Call, request: &Request) -> Result<End, Fault> {

@@ -11,7 +11,7 @@ use wasmtime::{
     Cache, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
 };
 
-pub(crate) use ticker::{Running, Ticker};
+pub(crate) use ticker::{Pulse, Running, Ticker};
 
 use crate::limits::HostLimits;
 

@@ -29,6 +29,15 @@ pub enum HostEvent {
         /// From the decision to load until it served.
         took: Duration,
     },
+    /// Somebody has returned to the version before the one of the file.
+    RolledBack {
+        /// Which.
+        service: ServiceName,
+        /// The version of the file.
+        from: Generation,
+        /// The version that serves now, until the file changes.
+        to: Generation,
+    },
     /// A file does not serve.
     Rejected {
         /// Its name in the folder, with control characters escaped.

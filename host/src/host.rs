@@ -21,14 +21,14 @@ use tokio_util::sync::CancellationToken;
 use crate::catalog::{Catalog, RejectedFile};
 use crate::compile::Compile;
 use crate::config::HostConfig;
-use crate::dispatch::Dispatch;
+use crate::dispatch::{Dispatch, Operators};
 use crate::engine::{EngineError, Ticker};
 use crate::event::HostEvent;
 use crate::guest::Stores;
 use crate::keeper;
 use crate::plugin::{Loader, Plugin};
 use crate::registration::{HostPlace, Registration};
-use crate::reload::Reload;
+use crate::reload::{Reload, Workshop};
 use crate::stats::{HostStats, ServiceStats};
 
 /// A running host.
@@ -101,6 +101,9 @@ pub enum SpawnError {
     /// TLS towards the registry could not be set up.
     #[error(transparent)]
     Dialer(#[from] DialError),
+    /// The name of an operator that is none.
+    #[error("an operator's name cannot be used: {0}")]
+    Operator(String),
     /// Something that a working machine does not refuse.
     #[error("the host could not start: {0}")]
     Internal(String),
@@ -125,10 +128,13 @@ impl Host {
             .map_err(|e| internal(&e))?;
         let stores = loader.stores().clone();
         let ticker = Ticker::spawn(compile.engine().clone()).map_err(|e| internal(&e))?;
+        let pulse = ticker.pulse();
         let catalog = Arc::new(Catalog::new());
         let (events, _) = broadcast::channel(EVENTS);
         let (calls, told) = (Arc::clone(&catalog), events.clone());
-        let dispatch = Dispatch::new(calls, Arc::clone(&limits), told, ticker);
+        let operators = Operators::new(&config.operators, &config.identity);
+        let operators = operators.map_err(SpawnError::Operator)?;
+        let dispatch = Dispatch::new(calls, Arc::clone(&limits), told, (ticker, operators));
         let dispatch = Arc::new(dispatch.map_err(|e| internal(&e))?);
         let server = Server::spawn(server_config(&config), Arc::clone(&dispatch))?;
         let (settle, settled) = watch::channel(false);
@@ -136,10 +142,14 @@ impl Host {
         let registration = registration(&config, address, &catalog, &events)?;
         let reload = Reload {
             folder: config.folder,
-            loader,
-            compile: Arc::new(compile),
-            limits,
-            catalog: Arc::clone(&catalog),
+            workshop: Workshop {
+                loader,
+                compile: Arc::new(compile),
+                catalog: Arc::clone(&catalog),
+                limits,
+                pulse,
+                accept_breaking_changes: config.accept_breaking_changes,
+            },
             events: events.clone(),
             settled: settle,
         };

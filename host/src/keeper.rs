@@ -12,6 +12,7 @@
 mod room;
 mod tend;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -55,6 +56,7 @@ pub(crate) struct Keeper {
     /// The one that was used last is the last. Never held across an await, nor while one is
     /// dropped.
     kept: Mutex<Vec<Kept>>,
+    rests: AtomicBool,
 }
 
 impl Live {
@@ -77,7 +79,7 @@ impl Live {
 
 impl Keeper {
     pub(crate) fn new(strategy: Instances, room: Room) -> Self {
-        Self { strategy, room, kept: Mutex::default() }
+        Self { strategy, room, kept: Mutex::default(), rests: AtomicBool::new(false) }
     }
 
     pub(crate) fn strategy(&self) -> Instances {
@@ -130,7 +132,27 @@ impl Keeper {
             },
             _ => None,
         };
-        self.kept().push(Kept { live, since: now, _slot: slot });
+        let kept = Kept { live, since: now, _slot: slot };
+        let mut all = self.kept();
+        // Asked under the lock: whoever rests takes what is there under it, later.
+        if self.rests.load(Ordering::Relaxed) {
+            drop(all);
+            return drop(kept);
+        }
+        all.push(kept);
+    }
+
+    /// Lets go of all that is idle, and keeps nothing until [`Self::wake`]: new calls go to another
+    /// generation.
+    pub(crate) fn rest(&self) {
+        self.rests.store(true, Ordering::Relaxed);
+        let gone = std::mem::take(&mut *self.kept());
+        drop(gone);
+    }
+
+    /// Calls come again.
+    pub(crate) fn wake(&self) {
+        self.rests.store(false, Ordering::Relaxed);
     }
 
     /// Lets go of what has been idle for long.

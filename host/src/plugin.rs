@@ -68,7 +68,7 @@ impl Loader {
         &self,
         service: ServiceName,
         bytes: Arc<[u8]>,
-        manifest: Manifest,
+        (manifest, generation): (Manifest, Generation),
     ) -> Result<Candidate, Rejection> {
         let settings =
             manifest.resolve(&self.limits, &self.defaults).map_err(Rejection::Manifest)?;
@@ -76,7 +76,8 @@ impl Loader {
         if binary::nests_too_deep(&bytes) {
             return Err(Rejection::Nested);
         }
-        Ok(Candidate { loader: self.clone(), service, bytes, manifest, settings })
+        let loader = self.clone();
+        Ok(Candidate { loader, service, bytes, generation, manifest, settings })
     }
 }
 
@@ -85,6 +86,7 @@ pub(crate) struct Candidate {
     loader: Loader,
     service: ServiceName,
     bytes: Arc<[u8]>,
+    generation: Generation,
     manifest: Manifest,
     settings: PluginSettings,
 }
@@ -112,7 +114,7 @@ impl Candidate {
         let version = self.manifest.version.as_ref().map(ToString::to_string);
         let mut plugin = Plugin {
             version: version.or_else(|| introspect::version(&exported)),
-            generation: generation(&self.bytes),
+            generation: self.generation,
             docs: None,
             methods: Vec::new(),
             names: HashMap::new(),
@@ -135,9 +137,21 @@ impl Candidate {
     }
 }
 
-/// The generation of these bytes.
+/// The generation of these bytes without a manifest.
 pub(crate) fn generation(bytes: &[u8]) -> Generation {
     Generation::of_digest(Sha256::digest(bytes).into())
+}
+
+/// The generation of these bytes under a manifest, which decides as much of what callers meet.
+pub(crate) fn generation_under(manifest: &str, bytes: &[u8]) -> Generation {
+    if manifest.is_empty() {
+        return generation(bytes);
+    }
+    let both = Sha256::new()
+        .chain_update(b"component and manifest")
+        .chain_update(Sha256::digest(bytes))
+        .chain_update(Sha256::digest(manifest));
+    Generation::of_digest(both.finalize().into())
 }
 
 /// The name of the service that a file called `stem`.wasm holds.
@@ -265,6 +279,7 @@ impl Plugin {
             docs: self.docs.clone(),
             methods: self.methods.iter().map(|method| method.info.clone()).collect(),
             refused: self.refused.clone(),
+            rolled_back_from: None,
             rejected,
             quarantined: self.watch.quarantine().map(|told| told.to_string()),
         }

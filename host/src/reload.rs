@@ -4,39 +4,34 @@
 //! not load never replaces a version that works. Ends when told to, leaving the catalog as it is;
 //! nobody waits for a compilation that nobody needs any more.
 
+mod compat;
 mod decide;
 mod file;
 mod load;
+mod trial;
 mod watcher;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jackfield_wire::Generation;
-use jackfield_wire::name::ServiceName;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::{Catalog, RejectedFile};
-use crate::compile::Compile;
 use crate::event::HostEvent;
-use crate::limits::HostLimits;
-use crate::plugin::{self, Loader, Plugin, Rejection};
+use crate::plugin::{self, Plugin, Rejection};
 use decide::{Action, Ended, Folder};
 pub(crate) use file::{manifest, stem};
-pub(crate) use load::read_once;
-use load::{Load, Loaded};
+use load::Loaded;
+pub(crate) use load::{Workshop, read_once};
 use watcher::FolderWatcher;
 
 /// What a reloader works with.
 pub(crate) struct Reload {
     pub(crate) folder: PathBuf,
-    pub(crate) loader: Loader,
-    pub(crate) compile: Arc<Compile>,
-    pub(crate) limits: Arc<HostLimits>,
-    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) workshop: Workshop,
     pub(crate) events: broadcast::Sender<HostEvent>,
     /// True once every file of the folder has been dealt with; false while some wait.
     pub(crate) settled: watch::Sender<bool>,
@@ -81,7 +76,9 @@ impl Task {
                 .map_or(RESCAN, |at| at.saturating_sub(self.start.elapsed()).min(RESCAN));
             tokio::select! {
                 moved = self.watcher.changed() => {
-                    moved.into_iter().for_each(|name| self.known.moved_in(name));
+                    for name in moved {
+                        self.known.moved_in(file::component_of(&name));
+                    }
                 }
                 (file, since, loaded) = finished(&mut self.job) => self.apply(file, since, loaded),
                 () = tokio::time::sleep(wake) => {}
@@ -112,36 +109,18 @@ impl Task {
     fn start_load(&mut self) {
         let Some(Action::Load(file)) = self.known.next_load(self.start.elapsed()) else { return };
         let mut task = JoinSet::new();
-        let limit = self.reload.limits.plugins;
-        let full = self.reload.catalog.now().names().count() >= limit;
-        match plugin::service_name(stem(&file)) {
-            Err(rejection) => task.spawn(async { Loaded::Rejected(rejection, None) }),
-            Ok(service) if full && self.serving(&service).is_none() => {
-                task.spawn(async move { Loaded::NoRoom(Rejection::TooMany { limit }) })
-            }
-            Ok(service) => task.spawn(self.load(&file, service).run()),
-        };
+        let (workshop, folder) = (self.reload.workshop.clone(), self.reload.folder.clone());
+        task.spawn(workshop.load(folder, file.clone()));
         self.job = Some(Job { file, since: Instant::now(), task });
     }
 
-    fn load(&self, file: &str, service: ServiceName) -> Load {
-        Load {
-            path: self.reload.folder.join(file),
-            serving: self.serving(&service),
-            service,
-            loader: self.reload.loader.clone(),
-            compile: Arc::clone(&self.reload.compile),
-            limit: self.reload.limits.plugin_file,
-        }
-    }
-
-    fn serving(&self, service: &ServiceName) -> Option<Generation> {
-        Some(self.reload.catalog.now().plugin(service.as_str())?.generation())
+    fn catalog(&self) -> &Catalog {
+        &self.reload.workshop.catalog
     }
 
     fn apply(&mut self, file: String, since: Instant, loaded: Loaded) {
         let ended = match &loaded {
-            Loaded::New(_, stamp) | Loaded::Same(stamp) => Ended::Read(*stamp),
+            Loaded::New(_, stamp) | Loaded::Same(_, stamp) => Ended::Read(*stamp),
             Loaded::Rejected(_, Some(stamp)) => Ended::Read(*stamp),
             Loaded::Rejected(_, None) => Ended::Refused,
             Loaded::NoRoom(_) => Ended::NoRoom,
@@ -153,8 +132,8 @@ impl Task {
         }
         match loaded {
             Loaded::New(plugin, _) => self.serve(&file, *plugin, since.elapsed()),
-            Loaded::Same(_) => {
-                self.reload.catalog.clear(&file);
+            Loaded::Same(generation, _) => {
+                self.catalog().clear(&file, generation);
             }
             Loaded::Rejected(rejection, _)
             | Loaded::NoRoom(rejection)
@@ -163,26 +142,35 @@ impl Task {
         }
     }
 
-    fn serve(&self, file: &str, plugin: Plugin, took: Duration) {
+    fn serve(&mut self, file: &str, plugin: Plugin, took: Duration) {
         let (service, to) = (plugin.service().clone(), plugin.generation());
         let methods = plugin.methods().len();
-        let before = self.reload.catalog.serve(file, Arc::new(plugin));
+        let change = self.catalog().serve(file, Arc::new(plugin));
         let took_ms = took.as_millis();
         tracing::info!(%service, generation = to.short(), methods, took_ms, "serving");
-        self.tell(match before {
+        if let Some(other) = change.other {
+            self.withdrawn(&other, "its file serves another service now");
+            self.known.make_room();
+        }
+        self.tell(match change.before {
             None => HostEvent::Loaded { service, generation: to, took },
             Some(before) => HostEvent::Replaced { service, from: before.generation(), to, took },
         });
     }
 
     fn reject(&self, file: String, rejection: &Rejection) {
-        let service = plugin::service_name(stem(&file)).ok();
         let reason = one_line(&rejection.to_string());
-        let serving = service.as_ref().and_then(|service| self.serving(service));
+        let now = self.catalog().now();
+        let serving = now.of_file(&file);
+        let service = match serving {
+            Some(plugin) => Some(plugin.service().clone()),
+            None => plugin::service_name(stem(&file)).ok(),
+        };
+        let serving = serving.map(|plugin| plugin.generation());
         let shown = one_line(&file);
         let rejected =
             RejectedFile { file: shown.clone(), service: service.clone(), reason: reason.clone() };
-        if self.reload.catalog.reject(file, rejected) {
+        if self.catalog().reject(file, rejected) {
             let file = shown;
             tracing::warn!(file, still_serving = serving.is_some(), "rejected: {reason}");
             self.tell(HostEvent::Rejected { file, service, reason, serving });
@@ -190,12 +178,15 @@ impl Task {
     }
 
     fn withdraw(&self, file: &str) {
-        let service = plugin::service_name(stem(file)).ok();
-        if let Some(before) = self.reload.catalog.withdraw(file, service.as_ref()) {
-            let service = before.service().clone();
-            tracing::info!(%service, "withdrawn: its file is gone");
-            self.tell(HostEvent::Withdrawn { service });
+        if let Some(before) = self.catalog().withdraw(file) {
+            self.withdrawn(&before, "its file is gone");
         }
+    }
+
+    fn withdrawn(&self, plugin: &Plugin, why: &str) {
+        let service = plugin.service().clone();
+        tracing::info!(%service, "withdrawn: {why}");
+        self.tell(HostEvent::Withdrawn { service });
     }
 
     fn tell(&self, event: HostEvent) {

@@ -74,3 +74,30 @@ fn a_file_that_is_written_slowly_is_taken_once_it_is_whole() {
     drop(file);
     cluster.until_call(&["greeter.greet", "Ada"], &json!("Hello, Ada!"));
 }
+
+#[test]
+fn a_rollback_returns_to_the_version_before_until_the_file_changes() {
+    let cluster = Cluster::with(&["greeter"]);
+    let none = cluster.run(&["rollback", "greeter"]);
+    assert!(none.code != Some(0) && none.stderr.contains("is the only one"), "{none:?}");
+    let old = cluster.instances()[0]["generation"].clone();
+    cluster.folder.put_fixture("greeter", "greeter-v2").unwrap();
+    cluster.until("the new version serves", |list| list[0]["generation"] != old);
+    let new = cluster.instances()[0]["generation"].clone();
+    let done = cluster.run(&["rollback", "greeter", "--host", "host-a"]).ok().unwrap();
+    assert!(done.contains("greeter on host-a: rolled back"), "{done}");
+    let again = cluster.run(&["rollback", "greeter"]).ok().unwrap();
+    assert!(again.contains("was rolled back before"), "{again}");
+    cluster.until("the old version serves", |list| list[0]["generation"] == old);
+    let table = cluster.run(&["ls"]).ok().unwrap();
+    assert!(table.contains("rolled back  greeter on host-a"), "{table}");
+    let page = cluster.run(&["describe", "greeter"]).ok().unwrap();
+    assert!(page.contains("rolled back: its file is generation"), "{page}");
+    cluster.folder.add("greeter").unwrap();
+    cluster.until("what is rolled back is over", |list| {
+        list[0]["metadata"]["rolled-back-from"].is_null()
+    });
+    assert_ne!(new, old);
+    let wrong = cluster.run(&["rollback", "greeter", "--host", "nobody"]);
+    assert!(wrong.stderr.contains("these do: host-a"), "{wrong:?}");
+}

@@ -2,6 +2,7 @@
 //!
 //! - `jackfield.services()` gives a [`ServiceInfo`] for each service.
 //! - `jackfield.describe(service)` gives one.
+//! - `jackfield.rollback(service)` returns to the version before, and gives a [`Rollback`].
 //!
 //! These travel as the JSON of ordinary call answers, so any client can read them.
 
@@ -29,12 +30,27 @@ pub struct ServiceInfo {
     /// Exported functions that cannot be called.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<RefusedFunction>,
+    /// The version of the file, when somebody has returned to the one before it. That serves until
+    /// the file changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back_from: Option<Generation>,
     /// Why the newest file of this service does not serve, when an older one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<String>,
     /// Why its calls are refused for a while, when they are: it trapped on most of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantined: Option<String>,
+}
+
+/// What `jackfield.rollback(service)` gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollback {
+    /// The version of the file, which does not serve.
+    pub from: Generation,
+    /// The version before it, which serves.
+    pub to: Generation,
+    /// It had been rolled back before: nothing has changed.
+    pub already: bool,
 }
 
 /// One method.

@@ -97,6 +97,16 @@ Examples:
   jackfield describe calc.add
   jackfield describe shapes --json";
 
+pub(super) const ROLLBACK: &str = "\
+Each host that serves it goes back to the version that it served before, and stays there until the \
+service's file or manifest changes, or the host is restarted. A host that has served one version \
+only has none to return to.
+
+Examples:
+  jackfield rollback calc                       on every host
+  jackfield rollback calc --host left           on one of them
+  jackfield rollback calc --direct 127.0.0.1:4433";
+
 pub(super) const CHECK: &str = "\
 Needs no host and no registry. Ends with exit code 10 when a host would not load the file.
 

@@ -28,6 +28,11 @@ pub(crate) fn line(event: &HostEvent, terminal: &Terminal) -> Option<String> {
             };
             (Style::Bad, "rejected", format!("{file}: {reason}{serving}"))
         }
+        HostEvent::RolledBack { service, from, to } => (
+            Style::Doubtful,
+            "rollback",
+            format!("{service}  {} → {} until its file changes", from.short(), to.short()),
+        ),
         HostEvent::Withdrawn { service } => (Style::Doubtful, "removed", service.to_string()),
         HostEvent::Quarantined { service, reason, .. } => {
             (Style::Bad, "trapping", format!("{service} is {reason}"))

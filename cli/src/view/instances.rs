@@ -89,6 +89,18 @@ fn quarantines(instances: &[&Instance], terminal: &Terminal) -> Vec<String> {
     told.collect()
 }
 
+/// Services whose file does not serve because somebody returned to the version before.
+pub(crate) fn rollbacks(instances: &[&Instance], terminal: &Terminal) -> Vec<String> {
+    let word = terminal.paint(Style::Doubtful, "rolled back");
+    let on = |instance: &Instance| {
+        let from = instance.metadata.get(ROLLED_BACK)?;
+        let Instance { service, host, .. } = instance;
+        let text = printable(&format!("{service} on {host}: its file is generation {from}"));
+        Some(format!("{word}  {text}"))
+    };
+    instances.iter().filter_map(|instance| on(instance)).collect()
+}
+
 fn optional(text: Option<&str>) -> Cell {
     text.map_or_else(|| Cell::new("-", Style::Faint), Cell::plain)
 }
@@ -114,6 +126,9 @@ const REJECTED: &str = "rejected";
 
 /// The one under which it tells why it refuses calls of a plugin for a while.
 const QUARANTINED: &str = "quarantined";
+
+/// The metadata key of the generation that was left by a rollback.
+const ROLLED_BACK: &str = "rolled-back-from";
 
 #[cfg(test)]
 mod tests {

@@ -33,6 +33,11 @@ impl Hidden {
 pub(crate) fn service(info: &ServiceInfo, hidden: Hidden, terminal: &Terminal) -> String {
     let mut page = Page { text: String::new(), terminal };
     page.line(0, &heading(info, terminal));
+    if let Some(from) = &info.rolled_back_from {
+        let warning = terminal.paint(Style::Doubtful, "rolled back:");
+        let from = from.short();
+        page.line(0, &format!("{warning} its file is generation {from}, which does not serve"));
+    }
     if let Some(reason) = &info.rejected {
         let warning = terminal.paint(Style::Doubtful, "its newest file does not serve:");
         page.line(0, &format!("{warning} {}", printable(reason)));

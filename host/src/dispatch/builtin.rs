@@ -18,6 +18,8 @@ use crate::catalog::Snapshot;
 /// - `describe(service: string)` gives one.
 /// - `ping()` gives nothing.
 ///
+/// `rollback(service: string)` changes something, and so is `Dispatch`'s own.
+///
 /// No answer has more than `limit` bytes of JSON.
 pub(super) fn answer(
     snapshot: &Snapshot,
@@ -35,7 +37,7 @@ pub(super) fn answer(
             json(&snapshot.infos(), limit)
         }
         "describe" => {
-            let service = service_argument(request)?;
+            let service = service_argument("describe", request)?;
             let plugin = lookup::plugin(snapshot, service.as_str())?;
             json(&snapshot.info(plugin), limit)
         }
@@ -46,7 +48,7 @@ pub(super) fn answer(
     }
 }
 
-fn json<T: Serialize>(value: &T, limit: usize) -> Result<End, Failure> {
+pub(super) fn json<T: Serialize>(value: &T, limit: usize) -> Result<End, Failure> {
     match serde_json::to_vec(value) {
         Ok(json) if json.len() <= limit => Ok(End::Value(Some(json))),
         Ok(json) => {
@@ -68,9 +70,9 @@ fn no_arguments(method: &str, request: &Request) -> Result<(), Failure> {
     Err(invalid(format!("{BUILTIN_SERVICE}.{method} takes no arguments")))
 }
 
-fn service_argument(request: &Request) -> Result<ServiceName, Failure> {
+pub(super) fn service_argument(method: &str, request: &Request) -> Result<ServiceName, Failure> {
     let usage =
-        || invalid(format!("{BUILTIN_SERVICE}.describe takes one argument, service: string"));
+        || invalid(format!("{BUILTIN_SERVICE}.{method} takes one argument, service: string"));
     let mut all = arguments(request)?;
     let service = all.remove("service").or_else(|| all.remove("0")).ok_or_else(usage)?;
     if !all.is_empty() {
@@ -108,4 +110,4 @@ fn invalid(text: String) -> Failure {
 /// The name of a service fits; these calls take no permit, so none may be made expensive.
 const MAX_ARGUMENTS: usize = 4 << 10;
 
-const METHODS: [&str; 3] = ["describe", "ping", "services"];
+const METHODS: [&str; 4] = ["describe", "ping", "rollback", "services"];

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use jackfield_wire::ty::nearest;
-use jackfield_wire::{Failure, Status};
+use jackfield_wire::{Failure, ServiceName, Status};
 
-use crate::catalog::Snapshot;
+use crate::catalog::{NoWayBack, Snapshot};
 use crate::plugin::{Method, Plugin};
 
 /// The plugin that serves `service`.
@@ -19,6 +19,18 @@ pub(super) fn plugin<'s>(
 /// Where `plugin` has the method that `name` means.
 pub(super) fn method(plugin: &Plugin, name: &str) -> Result<usize, Failure> {
     plugin.method(name).ok_or_else(|| not_found(no_method(plugin, name)))
+}
+
+/// What somebody is told who wants to return to a version that is not there.
+pub(super) fn no_way_back(snapshot: &Snapshot, service: &ServiceName, no: NoWayBack) -> Failure {
+    match no {
+        NoWayBack::NotServed => no_service(snapshot, service.as_str()),
+        NoWayBack::OnlyOne(generation) => not_found(format!(
+            "{service} cannot be rolled back: generation {} is the only one that this host has \
+             served since it started",
+            generation.short()
+        )),
+    }
 }
 
 fn no_service(snapshot: &Snapshot, service: &str) -> Failure {

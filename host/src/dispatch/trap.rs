@@ -10,7 +10,7 @@ use crate::limits::PluginLimits;
 
 /// What a caller is told of a guest that ended with `error` within `limits`, after it wrote
 /// `stderr`.
-pub(super) fn failure(
+pub(crate) fn failure(
     error: &wasmtime::Error,
     executed: Executed,
     stderr: &str,
@@ -25,7 +25,7 @@ pub(super) fn failure(
 }
 
 /// What a guest wrote last, as part of a message; nothing when it wrote nothing.
-pub(super) fn quoted(stderr: &str) -> String {
+pub(crate) fn quoted(stderr: &str) -> String {
     if stderr.is_empty() { String::new() } else { format!("; it wrote: {stderr}") }
 }
 

@@ -38,8 +38,24 @@ impl Ticker {
 
     /// Says that a guest runs, for as long as the answer lives.
     pub(crate) fn running(&self) -> Running {
-        self.shared.running.fetch_add(1, Ordering::Relaxed);
-        Running(Arc::clone(&self.shared))
+        self.pulse().running()
+    }
+
+    /// For those who run guests elsewhere.
+    pub(crate) fn pulse(&self) -> Pulse {
+        Pulse(Arc::clone(&self.shared))
+    }
+}
+
+/// Tells a ticker of guests. Does not keep it alive.
+#[derive(Clone)]
+pub(crate) struct Pulse(Arc<Shared>);
+
+impl Pulse {
+    /// Says that a guest runs, for as long as the answer lives.
+    pub(crate) fn running(&self) -> Running {
+        self.0.running.fetch_add(1, Ordering::Relaxed);
+        Running(Arc::clone(&self.0))
     }
 }
 

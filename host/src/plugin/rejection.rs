@@ -98,6 +98,46 @@ pub enum Rejection {
     /// The file could not be read.
     #[error("cannot be read: {0}; check its permissions")]
     Unreadable(String),
+    /// Another user's file.
+    #[error(
+        "the file belongs to user {owner}, who is neither this host's user, nor root, nor the \
+         folder's owner; copy it as one of these"
+    )]
+    Stranger {
+        /// The number of the user.
+        owner: u32,
+    },
+    /// Another file has its service already.
+    #[error(
+        "{file} serves `{service}` already{}; take one of the two away, or name another service \
+         in the manifest",
+        twin(service, wanted)
+    )]
+    Taken {
+        /// The other file.
+        file: String,
+        /// Its service.
+        service: String,
+        /// The service of this one.
+        wanted: String,
+    },
+    /// Callers of the version that serves could not go on.
+    #[error(
+        "it breaks callers of the version that serves: {broken}; {advice}, or put \
+         `accept-breaking-change = true` into its manifest"
+    )]
+    Breaking {
+        /// Each method that is gone or has changed.
+        broken: String,
+        /// Which version would be the right one.
+        advice: String,
+    },
+    /// It does not get as far as serving a call.
+    #[error("its start-up fails: {0}")]
+    Start(String),
+    /// Its own test says no.
+    #[error("its self-test fails: {0}")]
+    SelfTest(String),
     /// Compiling it passed a limit.
     #[error(
         "compiling it took more than {0}, which is the limit; make it smaller (build with \
@@ -141,6 +181,13 @@ impl Rejection {
 
 /// What wasmtime says of a valid use of a feature that is turned off.
 const NOT_ENABLED: [&str; 4] = ["not enabled", "must be enabled", "requires the", "without the"];
+
+fn twin(service: &str, wanted: &str) -> String {
+    match service == wanted {
+        true => String::new(),
+        false => format!(", from which `{wanted}` differs in case alone"),
+    }
+}
 
 fn join(missing: &[MissingImport]) -> String {
     missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")

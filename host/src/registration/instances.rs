@@ -40,6 +40,9 @@ impl HostPlace {
         if let Some(rejected) = snapshot.rejection_of(plugin.service().as_str()) {
             instance.metadata.insert(REJECTED.into(), cut(&rejected.reason));
         }
+        if let Some(from) = snapshot.instead_of(plugin.service().as_str()) {
+            instance.metadata.insert(ROLLED_BACK.into(), from.short());
+        }
         if let Some(told) = plugin.watch().quarantine() {
             // It stays healthy for the registry: somebody has to make the calls of its trial.
             instance.metadata.insert(QUARANTINED.into(), cut(told.reason()));
@@ -85,6 +88,9 @@ const REJECTED: &str = "rejected";
 
 /// The metadata key of why a plugin's calls are refused for a while.
 const QUARANTINED: &str = "quarantined";
+
+/// The metadata key of the generation that does not serve because the one before it does again.
+const ROLLED_BACK: &str = "rolled-back-from";
 
 /// Characters of a reason; a registry takes 4 KiB of metadata from an instance.
 const MAX_REASON: usize = 500;

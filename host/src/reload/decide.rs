@@ -13,9 +13,16 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What tells one content of a file from the next without reading it.
+/// What tells one version of a plugin from the next without reading it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Stamp {
+    pub(super) component: FileStamp,
+    pub(super) manifest: Option<FileStamp>,
+}
+
+/// What tells one content of a file from the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct FileStamp {
     pub(super) size: u64,
     pub(super) modified: (i64, i64),
     /// Also moves when the modification time was set by hand, as `cp -p` does.
@@ -158,8 +165,8 @@ impl Folder {
         Some(())
     }
 
-    /// Files went: those that found no room are tried again.
-    fn make_room(&mut self) {
+    /// Those that found no room are tried again: a file went, or holds another service now.
+    pub(super) fn make_room(&mut self) {
         for state in self.files.values_mut().filter(|state| state.waits_for_room) {
             (state.done, state.waits_for_room) = (None, false);
         }
@@ -171,11 +178,10 @@ impl Folder {
             return None;
         }
         let due = |state: &State| state.due_at().is_some_and(|at| at <= now);
-        let (name, state) = self
-            .files
-            .iter_mut()
-            .filter(|(_, state)| due(state))
-            .min_by_key(|(_, state)| (state.tried, Reverse(state.since), state.stamp.size))?;
+        let (name, state) =
+            self.files.iter_mut().filter(|(_, state)| due(state)).min_by_key(|(_, state)| {
+                (state.tried, Reverse(state.since), state.stamp.component.size)
+            })?;
         state.tried = Some(now);
         self.loading = Some(Loading { name: name.clone(), stamp: state.stamp });
         Some(Action::Load(name.clone()))
@@ -228,13 +234,17 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
+    fn sized(size: u64) -> Stamp {
+        let component = FileStamp { size, ..FileStamp::default() };
+        Stamp { component, manifest: None }
+    }
+
     fn look(name: &str, size: u64) -> Look {
-        let stamp = Stamp { size, ..Stamp::default() };
-        Look { name: name.into(), stamp, age: Duration::ZERO }
+        Look { name: name.into(), stamp: sized(size), age: Duration::ZERO }
     }
 
     fn stamp(size: u64) -> Ended {
-        Ended::Read(Stamp { size, ..Stamp::default() })
+        Ended::Read(sized(size))
     }
 
     fn load(name: &str) -> Option<Action> {
@@ -407,8 +417,27 @@ mod tests {
         folder.look(MS, vec![look("a.wasm", 1)]);
         folder.next_load(300 * MS);
         folder.finished(300 * MS, stamp(1));
-        let touched = Stamp { size: 1, modified: (9, 9), ..Stamp::default() };
+        let component = FileStamp { size: 1, modified: (9, 9), ..FileStamp::default() };
+        let touched = Stamp { component, manifest: None };
         folder.look(400 * MS, vec![Look { stamp: touched, ..look("a.wasm", 1) }]);
         assert_eq!(folder.wake_at(), Some(600 * MS));
+    }
+
+    #[test]
+    fn a_manifest_that_comes_changes_or_goes_is_a_change_of_its_plugin() {
+        let mut folder = Folder::default();
+        folder.look(MS, vec![Look { age: STILL, ..look("a.wasm", 1) }]);
+        folder.next_load(MS);
+        folder.finished(MS, stamp(1));
+        for (step, manifest) in [Some(1), Some(2), None].into_iter().enumerate() {
+            let now = 1000 * MS * (1 + u32::try_from(step).unwrap());
+            let manifest = manifest.map(|size| FileStamp { size, ..FileStamp::default() });
+            let changed = Stamp { manifest, ..sized(1) };
+            folder.moved_in("a.wasm".into());
+            folder.look(now, vec![Look { stamp: changed, ..look("a.wasm", 1) }]);
+            assert_eq!(folder.next_load(now), load("a.wasm"));
+            folder.finished(now, Ended::Read(changed));
+            assert!(folder.is_settled());
+        }
     }
 }

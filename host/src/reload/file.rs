@@ -3,19 +3,21 @@
 //! It never blocks (a FIFO is opened without waiting and refused), never follows a symbolic link,
 //! never reads more than the limit, and never returns bytes that changed while they were read.
 
+use std::collections::HashMap;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::Read;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::decide::{Look, Stamp};
+use super::decide::{FileStamp, Look, Stamp};
 use crate::manifest::{self, Manifest};
 use crate::plugin::Rejection;
 
 /// Which folder a path leads to.
 pub(super) type FolderId = (u64, u64);
 
-/// All files of `folder` whose names end in `.wasm`, sorted by name, and which folder that is.
+/// All files of `folder` whose names end in `.wasm`, sorted by name, each with its manifest's stamp,
+/// and which folder that is.
 /// Hidden ones are somebody's half-done work and do not count.
 ///
 /// A name that is not UTF-8 is shown with replacement characters, which no service has in its name;
@@ -27,18 +29,34 @@ pub(super) fn list(folder: &Path) -> std::io::Result<(FolderId, Vec<Look>)> {
     let now = SystemTime::now();
     let id = folder_id(&std::fs::metadata(folder)?);
     let mut all = Vec::new();
+    let mut manifests = HashMap::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if !is_plugin_file(&name) {
+        let component = component_of(&name);
+        if !is_plugin_file(&component) {
             continue;
         }
         // A file that went away between the two looks is not there.
         let Ok(metadata) = entry.metadata() else { continue };
         let age = metadata.modified().ok().and_then(|time| now.duration_since(time).ok());
-        all.push(Look { name, stamp: stamp(&metadata), age: age.unwrap_or_default() });
+        let (stamp, age) = (stamp(&metadata), age.unwrap_or_default());
+        if component == name {
+            let stamp = Stamp { component: stamp, manifest: None };
+            all.push(Look { name, stamp, age });
+        } else {
+            manifests.insert(component, (stamp, age));
+        }
     }
-    all.sort_by(|a, b| a.name.cmp(&b.name).then(a.stamp.file.cmp(&b.stamp.file)));
+    for look in &mut all {
+        if let Some((stamp, age)) = manifests.remove(&look.name) {
+            look.stamp.manifest = Some(stamp);
+            look.age = look.age.min(age);
+        }
+    }
+    all.sort_by(|a, b| {
+        a.name.cmp(&b.name).then(a.stamp.component.file.cmp(&b.stamp.component.file))
+    });
     all.dedup_by(|a, b| a.name == b.name);
     Ok((id, all))
 }
@@ -46,6 +64,11 @@ pub(super) fn list(folder: &Path) -> std::io::Result<(FolderId, Vec<Look>)> {
 /// Whether a file with this name is a plugin's.
 pub(super) fn is_plugin_file(name: &str) -> bool {
     name.ends_with(".wasm") && !name.starts_with('.')
+}
+
+/// The component's file whose manifest `name` is; `name` itself when it is none.
+pub(super) fn component_of(name: &str) -> String {
+    name.strip_suffix(".toml").map_or_else(|| name.to_owned(), |stem| format!("{stem}.wasm"))
 }
 
 /// The name without its end, from which the service has its own.
@@ -56,7 +79,7 @@ pub(crate) fn stem(name: &str) -> &str {
 /// What a read gave.
 pub(super) enum Content {
     /// The whole file, unchanged from before the read to after it.
-    Whole(Vec<u8>, Stamp),
+    Whole(Vec<u8>, FileStamp),
     /// Somebody writes to it: later.
     Changing,
 }
@@ -81,6 +104,7 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Content, Rejection> {
     if !before.is_file() {
         return Err(Rejection::NotRegular(kind(&before)));
     }
+    check_owner(path, &before)?;
     if before.len() > limit {
         return Err(Rejection::TooLarge { size: before.len(), limit });
     }
@@ -96,15 +120,32 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Content, Rejection> {
 /// # Errors
 /// Why it cannot be read, or what is wrong with it.
 pub(crate) fn manifest(path: &Path) -> Result<Manifest, Rejection> {
+    Ok(manifest_file(path)?.manifest)
+}
+
+/// A manifest, and what it was read from.
+#[derive(Default)]
+pub(super) struct ManifestFile {
+    pub(super) manifest: Manifest,
+    /// Empty when there is none.
+    pub(super) text: String,
+    pub(super) stamp: Option<FileStamp>,
+}
+
+/// The same, with what tells one version from the next.
+///
+/// # Errors
+/// As [`manifest`].
+pub(super) fn manifest_file(path: &Path) -> Result<ManifestFile, Rejection> {
     let path = path.with_extension("toml");
     let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let unreadable = |reason: String| Rejection::ManifestFile { file, reason };
-    let bytes = match read(&path, manifest::MAX_TEXT as u64) {
-        Ok(Content::Whole(bytes, _)) => bytes,
+    let (bytes, stamp) = match read(&path, manifest::MAX_TEXT as u64) {
+        Ok(Content::Whole(bytes, stamp)) => (bytes, stamp),
         Ok(Content::Changing) if path.exists() => {
             return Err(unreadable("it changed while it was read".into()));
         }
-        Ok(Content::Changing) => return Ok(Manifest::default()),
+        Ok(Content::Changing) => return Ok(ManifestFile::default()),
         Err(Rejection::TooLarge { size, limit }) => {
             return Err(unreadable(format!("it has {size} bytes, the limit is {limit}")));
         }
@@ -114,7 +155,8 @@ pub(crate) fn manifest(path: &Path) -> Result<Manifest, Rejection> {
     // Relative directories are relative to the manifest, wherever the host was started.
     let folder = path.parent().unwrap_or(Path::new(""));
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    Manifest::parse(&text, &folder).map_err(Rejection::Manifest)
+    let manifest = Manifest::parse(&text, &folder).map_err(Rejection::Manifest)?;
+    Ok(ManifestFile { manifest, text, stamp: Some(stamp) })
 }
 
 #[cfg(unix)]
@@ -131,6 +173,30 @@ fn open(path: &Path) -> std::io::Result<File> {
         return Err(std::io::ErrorKind::InvalidInput.into());
     }
     OpenOptions::new().read(true).open(path)
+}
+
+/// Takes no file of somebody who could not put any other file here: where a folder is open to all,
+/// only those of this user, of root and of the folder's owner count.
+#[cfg(unix)]
+fn check_owner(path: &Path, file: &Metadata) -> Result<(), Rejection> {
+    use std::os::unix::fs::MetadataExt;
+    let me = rustix::process::geteuid().as_raw();
+    let folder = path.parent().and_then(|folder| std::fs::metadata(place(folder)).ok());
+    let trusted = [Some(me), Some(0), folder.map(|folder| folder.uid())];
+    match trusted.contains(&Some(file.uid())) {
+        true => Ok(()),
+        false => Err(Rejection::Stranger { owner: file.uid() }),
+    }
+}
+
+#[cfg(not(unix))]
+fn check_owner(_: &Path, _: &Metadata) -> Result<(), Rejection> {
+    Ok(())
+}
+
+/// The folder of a file that was named without one is the one that the process is in.
+fn place(folder: &Path) -> &Path {
+    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
 }
 
 fn unreadable(error: &std::io::Error) -> Rejection {
@@ -160,9 +226,9 @@ fn folder_id(_: &Metadata) -> FolderId {
 }
 
 #[cfg(unix)]
-fn stamp(metadata: &Metadata) -> Stamp {
+fn stamp(metadata: &Metadata) -> FileStamp {
     use std::os::unix::fs::MetadataExt;
-    Stamp {
+    FileStamp {
         size: metadata.size(),
         modified: (metadata.mtime(), metadata.mtime_nsec()),
         changed: (metadata.ctime(), metadata.ctime_nsec()),
@@ -171,13 +237,13 @@ fn stamp(metadata: &Metadata) -> Stamp {
 }
 
 #[cfg(not(unix))]
-fn stamp(metadata: &Metadata) -> Stamp {
+fn stamp(metadata: &Metadata) -> FileStamp {
     let modified = metadata.modified().ok();
     let since = modified.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
     let since = since.unwrap_or_default();
     let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
     let modified = (seconds, i64::from(since.subsec_nanos()));
-    Stamp { size: metadata.len(), modified, changed: modified, file: 0 }
+    FileStamp { size: metadata.len(), modified, changed: modified, file: 0 }
 }
 
 #[cfg(test)]

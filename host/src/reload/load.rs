@@ -1,4 +1,4 @@
-//! One load: a file of the folder → a plugin that may serve, or why it may not.
+//! One load: a file of the folder and its manifest → a plugin that may serve, or why it may not.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,27 +7,32 @@ use jackfield_wire::Generation;
 use jackfield_wire::name::ServiceName;
 
 use super::decide::Stamp;
-use super::file::{self, Content};
+use super::file::{self, Content, ManifestFile};
+use super::{compat, trial};
+use crate::catalog::Catalog;
 use crate::compile::Compile;
-use crate::plugin::{self, Loader, Plugin, Rejection};
+use crate::engine::Pulse;
+use crate::limits::HostLimits;
+use crate::manifest::Manifest;
+use crate::plugin::{self, Candidate, Loader, Method, Plugin, Rejection};
 
-/// What to load, and with what.
-pub(super) struct Load {
-    pub(super) path: PathBuf,
-    pub(super) service: ServiceName,
-    /// What serves now.
-    pub(super) serving: Option<Generation>,
-    pub(super) loader: Loader,
-    pub(super) compile: Arc<Compile>,
-    /// Bytes of a file.
-    pub(super) limit: u64,
+/// What loads need.
+#[derive(Clone)]
+pub(crate) struct Workshop {
+    pub(crate) loader: Loader,
+    pub(crate) compile: Arc<Compile>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) limits: Arc<HostLimits>,
+    pub(crate) pulse: Pulse,
+    /// Serve also what breaks callers of the version before.
+    pub(crate) accept_breaking_changes: bool,
 }
 
 /// What a load gave.
 pub(super) enum Loaded {
     New(Box<Plugin>, Stamp),
-    /// The content that serves already.
-    Same(Stamp),
+    /// A content that is known: it serves already, or was rolled back.
+    Same(Generation, Stamp),
     Rejected(Rejection, Option<Stamp>),
     NoRoom(Rejection),
     /// The host is unable, whatever the file is.
@@ -35,40 +40,103 @@ pub(super) enum Loaded {
     Changing,
 }
 
-impl Load {
+/// A file and its manifest, as they were read.
+struct Source {
+    service: ServiceName,
+    bytes: Arc<[u8]>,
+    manifest: Manifest,
+    generation: Generation,
+    stamp: Stamp,
+}
+
+impl Workshop {
+    /// Loads `file` of `folder`.
+    ///
     /// # Cancel safety
     /// Dropping it ends what is under way, but for a thread of this process that compiles.
-    pub(super) async fn run(self) -> Loaded {
-        let path = self.path.clone();
-        let limit = self.limit;
-        let read = tokio::task::spawn_blocking(move || file::read(&path, limit)).await;
-        let (bytes, stamp) = match read {
-            Ok(Ok(Content::Whole(bytes, stamp))) => (Arc::<[u8]>::from(bytes), stamp),
-            Ok(Ok(Content::Changing)) => return Loaded::Changing,
-            Ok(Err(rejection)) => return Loaded::Rejected(rejection, None),
-            Err(error) => return Loaded::Rejected(Rejection::Internal(error.to_string()), None),
+    pub(super) async fn load(self, folder: PathBuf, file: String) -> Loaded {
+        let (path, limit) = (folder.join(&file), self.limits.plugin_file);
+        let source = match blocking(move || read(&path, limit)).await {
+            Ok(Some(source)) => source,
+            Ok(None) => return Loaded::Changing,
+            Err(rejection) => return Loaded::Rejected(rejection, None),
         };
-        let generation = plugin::generation(&bytes);
-        if self.serving == Some(generation) {
-            return Loaded::Same(stamp);
+        if let Err(rejection) = self.place(&source.service, &file) {
+            return Loaded::NoRoom(rejection);
         }
-        match self.plugin(bytes).await {
+        let (stamp, generation) = (source.stamp, source.generation);
+        let now = self.catalog.now();
+        let service = source.service.as_str();
+        let serving = now.plugin(service).map(|plugin| plugin.generation());
+        if [serving, now.instead_of(service)].contains(&Some(generation)) {
+            return Loaded::Same(generation, stamp);
+        }
+        match self.plugin(source).await {
             Ok(plugin) => Loaded::New(Box::new(plugin), stamp),
             Err(rejection @ Rejection::CompilerUnavailable(_)) => Loaded::Unable(rejection),
             Err(rejection) => Loaded::Rejected(rejection, Some(stamp)),
         }
     }
 
-    async fn plugin(self, bytes: Arc<[u8]>) -> Result<Plugin, Rejection> {
-        let Self { path, service, loader, compile, .. } = self;
-        let candidate = blocking(move || {
-            let manifest = file::manifest(&path)?;
-            loader.candidate(service, bytes, manifest)
-        });
-        let candidate = candidate.await?;
-        let compiled = compile.component(candidate.bytes()).await?;
-        blocking(move || candidate.link(compiled)).await
+    /// Whether there is a place for `service` from `file`.
+    fn place(&self, service: &ServiceName, file: &str) -> Result<(), Rejection> {
+        let now = self.catalog.now();
+        if let Some((file, other)) = now.taken(service, file) {
+            let (file, service, wanted) = (file.into(), other.to_string(), service.to_string());
+            return Err(Rejection::Taken { file, service, wanted });
+        }
+        let limit = self.limits.plugins;
+        if now.of_file(file).is_none() && now.names().count() >= limit {
+            return Err(Rejection::TooMany { limit });
+        }
+        Ok(())
     }
+
+    async fn plugin(self, source: Source) -> Result<Plugin, Rejection> {
+        let accept = self.accept_breaking_changes || source.manifest.accept_breaking_change;
+        let Source { service, bytes, manifest, generation, .. } = source;
+        let loader = self.loader.clone();
+        let candidate: Candidate =
+            blocking(move || loader.candidate(service, bytes, (manifest, generation))).await?;
+        let compiled = self.compile.component(candidate.bytes()).await?;
+        let plugin = blocking(move || candidate.link(compiled)).await?;
+        if let Some(running) = self.catalog.now().plugin(plugin.service().as_str()) {
+            compare(running, &plugin, accept)?;
+        }
+        trial::trial(&plugin, &self.limits, &self.pulse).await?;
+        Ok(plugin)
+    }
+}
+
+/// Refuses what breaks callers of `running`, unless it says so or is accepted.
+fn compare(running: &Plugin, new: &Plugin, accept: bool) -> Result<(), Rejection> {
+    let infos = running.methods().iter().map(Method::info);
+    let broken = compat::broken(infos, |name| Some(new.methods()[new.method(name)?].info()));
+    if broken.is_empty() || compat::is_announced(running.version(), new.version()) {
+        return Ok(());
+    }
+    let broken = compat::list(&broken);
+    if accept {
+        let service = new.service();
+        tracing::warn!(%service, "callers of the version before break: {broken}");
+        return Ok(());
+    }
+    Err(Rejection::Breaking { broken, advice: compat::advice(running.version()) })
+}
+
+/// Reads a component and its manifest; `None` when they are being written.
+fn read(path: &Path, limit: u64) -> Result<Option<Source>, Rejection> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = plugin::service_name(file::stem(&name));
+    let ManifestFile { manifest, text, stamp: of_manifest } = file::manifest_file(path)?;
+    let service = match &manifest.service {
+        Some(service) => service.clone(),
+        None => stem?,
+    };
+    let Content::Whole(bytes, component) = file::read(path, limit)? else { return Ok(None) };
+    let generation = plugin::generation_under(&text, &bytes);
+    let stamp = Stamp { component, manifest: of_manifest };
+    Ok(Some(Source { service, bytes: bytes.into(), manifest, generation, stamp }))
 }
 
 /// Runs what takes a thread some milliseconds.

@@ -9,5 +9,6 @@ mod limits;
 mod misbehaviour;
 mod quarantine;
 mod registry;
+mod replacing;
 mod rig;
 mod shutdown;

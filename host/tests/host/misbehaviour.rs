@@ -32,7 +32,6 @@ pub(crate) async fn a_loop_without_end_is_stopped_by_its_deadline_and_others_go_
 #[tokio::test]
 pub(crate) async fn a_loop_outside_the_method_itself_is_stopped_too() {
     let rig = Rig::with(&[
-        ("start.wasm", fixture("spin-in-start")),
         ("realloc.wasm", fixture("spin-in-realloc")),
         ("post.wasm", fixture("spin-in-post-return")),
     ])
@@ -44,8 +43,7 @@ pub(crate) async fn a_loop_outside_the_method_itself_is_stopped_too() {
         let arguments: Value = method.signature.params.iter().map(|p| p.ty.example()).collect();
         let target = format!("{service}.{}", method.name);
         let reply = rig.caller.call_within(&target, arguments, SOON).await;
-        let executed = if service == "start" { Executed::No } else { Executed::Yes };
-        reply.failed(Status::DeadlineExceeded, executed, &[&target]);
+        reply.failed(Status::DeadlineExceeded, Executed::Yes, &[&target]);
     }
 }
 
@@ -60,14 +58,6 @@ pub(crate) async fn a_trap_ends_one_call_and_says_what_it_was() {
     reply.failed(Status::Trapped, Executed::Yes, &["divide by zero"]);
     assert_eq!(rig.call("trap.divide", json!([6, 3])).await.ok(), json!(2));
     eventually("nothing is left of it", async || rig.host.load().in_flight == 0).await;
-}
-
-#[tokio::test]
-pub(crate) async fn a_trap_before_the_method_is_not_executed() {
-    let rig = Rig::with(&[("trap.wasm", fixture("trap-in-start"))]).await;
-    let method = rig.host.services()[0].methods[0].name.clone();
-    let reply = rig.call(&format!("trap.{method}"), json!([])).await;
-    reply.failed(Status::Trapped, Executed::No, &["unreachable"]);
 }
 
 #[tokio::test]

@@ -52,6 +52,8 @@ impl Place {
         let listen = ([127, 0, 0, 1], 0).into();
         let mut config = HostConfig::new(self.plugins(), listen, identity, self.state());
         config.limits.concurrency = 24;
+        // Tests exchange plugins that have nothing to do with each other.
+        config.accept_breaking_changes = true;
         config.limits.queue_time = PATIENCE;
         config
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::storms;
-use crate::{calls, folder, misbehaviour};
+use crate::{calls, folder, misbehaviour, replacing};
 
 /// Each fixture with a sin, and a test that meets it.
 const ROSTER: &[(&str, fn())] = &[
@@ -28,13 +28,13 @@ const ROSTER: &[(&str, fn())] = &[
     ("spin-in-copy", misbehaviour::long_steps_within_one_instruction_do_not_outlive_the_deadline),
     ("spin-in-post-return", misbehaviour::a_loop_outside_the_method_itself_is_stopped_too),
     ("spin-in-realloc", misbehaviour::a_loop_outside_the_method_itself_is_stopped_too),
-    ("spin-in-start", misbehaviour::a_loop_outside_the_method_itself_is_stopped_too),
+    ("spin-in-start", replacing::a_version_that_fails_its_own_test_does_not_serve),
     (
         "table-grower",
         misbehaviour::a_guest_that_takes_all_table_elements_gets_no_more_than_its_limit,
     ),
     ("trap", misbehaviour::a_trap_ends_one_call_and_says_what_it_was),
-    ("trap-in-start", misbehaviour::a_trap_before_the_method_is_not_executed),
+    ("trap-in-start", replacing::a_version_that_fails_its_own_test_does_not_serve),
     ("twins", calls::a_name_in_two_interfaces_needs_its_qualified_form),
     ("type-import", folder::an_interface_of_types_alone_needs_nobody_to_provide_it),
     ("unknown-import", folder::each_kind_of_bad_file_is_refused_with_what_to_do),
