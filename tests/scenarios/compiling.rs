@@ -1,5 +1,7 @@
 //! Compilation in a child process: its bounds, its end, the cache that it fills.
 
+mod bombs;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use jackfield_host::{Host, HostConfig, HostEvent};
+use jackfield_host::{Compiler, Host, HostConfig, HostEvent};
 use jackfield_transport::{Identity, Role, StateDir};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc};
@@ -60,6 +60,7 @@ pub(crate) async fn serve(spec: &str) -> Result<()> {
     let identity = Identity::local(&state, Role::Host, "measured")?;
     let mut config = HostConfig::new(spec.folder, ([127, 0, 0, 1], 0).into(), identity, state);
     config.limits.plugins = spec.plugins;
+    config.compiler = compiler();
     let host = Host::spawn(config).await?;
     let mut events = host.events();
     say(&Said::Listening { address: host.local_addr() })?;
@@ -84,6 +85,12 @@ pub(crate) async fn serve(spec: &str) -> Result<()> {
     }
     host.shutdown(Duration::ZERO).await;
     Ok(())
+}
+
+/// The binary that was built with this one, whose engine is the same.
+fn compiler() -> Compiler {
+    let program = env!("CARGO_BIN_EXE_jackfield").into();
+    Compiler::Child { program, arguments: vec!["compile".into()] }
 }
 
 /// As the real one does by default, so that logging costs what it costs.
