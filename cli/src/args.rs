@@ -1,6 +1,7 @@
 //! What was typed, as types. No I/O, no meaning: the commands give it that.
 
 mod help;
+mod operate;
 pub(crate) mod rest;
 mod store;
 
@@ -13,10 +14,14 @@ use clap::{
     Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint,
 };
 use clap_complete::ArgValueCompleter;
-use jackfield_wire::{ServiceName, Target};
+use jackfield_wire::{Namespace, ServiceName, Target};
 
 use crate::complete;
 use crate::terminal::ColorChoice;
+pub(crate) use operate::{
+    DeregisterArgs, InstanceArgs, InstanceCommand, InstanceSetArgs, RegisterArgs, ServiceArgs,
+    ServiceCommand, ServiceSetArgs, Setting, WatchArgs,
+};
 use store::StoreArgs;
 
 /// The whole command line.
@@ -93,6 +98,21 @@ pub(crate) enum Command {
     /// Return to the version of a service before the one that serves
     #[command(after_help = help::ROLLBACK)]
     Rollback(RollbackArgs),
+    /// Show changes of services and settings as they happen
+    #[command(after_help = help::WATCH)]
+    Watch(WatchArgs),
+    /// Register an endpoint that is no wasm host, such as a model server
+    #[command(after_help = help::REGISTER)]
+    Register(RegisterArgs),
+    /// Take an instance back
+    #[command(after_help = help::DEREGISTER)]
+    Deregister(DeregisterArgs),
+    /// Show an instance, or order something about it that outlives its registrations
+    #[command(after_help = help::INSTANCE)]
+    Instance(InstanceArgs),
+    /// Show or set how a service is called by those who do not say it themselves
+    #[command(after_help = help::SERVICE)]
+    Service(ServiceArgs),
     /// Say what a host would make of a file
     #[command(after_help = help::CHECK)]
     Check(CheckArgs),
@@ -118,6 +138,15 @@ pub(crate) struct RegistryAddress {
         value_parser = address
     )]
     pub(crate) registry: Vec<String>,
+    /// The namespace in which names of services count
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "JACKFIELD_NAMESPACE",
+        hide_env_values = true,
+        default_value_t = Namespace::default()
+    )]
+    pub(crate) namespace: Namespace,
 }
 
 /// `dev`
@@ -158,6 +187,10 @@ pub(crate) struct RegistryArgs {
     /// Time between the heartbeats that hosts are asked for
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = jackfield_host::parse_duration)]
     pub(crate) heartbeat: Duration,
+    /// A client whose orders are obeyed, by the name in its certificate; may be given several times
+    /// [default: every client of this user; with --identity, nobody]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) operator: Vec<String>,
 }
 
 /// `host`
@@ -187,6 +220,9 @@ pub(crate) struct HostArgs {
     /// The address that clients shall use, where it is not the one listened on
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) advertise: Option<std::net::SocketAddr>,
+    /// Which part of the network it is in: clients can prefer hosts of their own
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) zone: Option<String>,
     #[command(flatten)]
     pub(crate) settings: HostSettings,
 }

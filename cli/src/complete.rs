@@ -47,6 +47,11 @@ pub(crate) fn services(typed: &OsStr) -> Vec<CompletionCandidate> {
     candidates(typed, |instance| vec![(instance.service.to_string(), None)])
 }
 
+/// Completes `SERVICE@HOST`.
+pub(crate) fn instances_by_id(typed: &OsStr) -> Vec<CompletionCandidate> {
+    candidates(typed, |instance| vec![(instance.id.to_string(), Some(instance.address.clone()))])
+}
+
 /// Completes `SERVICE[.METHOD]`: services until there is a dot.
 pub(crate) fn services_or_targets(typed: &OsStr) -> Vec<CompletionCandidate> {
     let dotted = typed.to_str().is_some_and(|typed| typed.contains('.'));
@@ -79,7 +84,7 @@ fn candidates(
 /// A name that a shell can insert as it is. Others, such as qualified ones, need quotes: which
 /// ones depends on the shell.
 fn is_plain(name: &str) -> bool {
-    name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.@/".contains(c))
 }
 
 /// What the registry of the command line knows; nothing if it does not answer in time.
@@ -98,7 +103,11 @@ fn ask(typed: &[String]) -> Option<Vec<Arc<Instance>>> {
     };
     let registry = option(typed, "--registry", "JACKFIELD_REGISTRY")
         .unwrap_or_else(|| DEFAULT_REGISTRY.into());
-    let registry = RegistryAddress { registry: registry.split(',').map(str::to_owned).collect() };
+    let namespace = option(typed, "--namespace", "JACKFIELD_NAMESPACE");
+    let registry = RegistryAddress {
+        registry: registry.split(',').map(str::to_owned).collect(),
+        namespace: namespace.and_then(|name| name.parse().ok()).unwrap_or_default(),
+    };
     let runtime = setup::client_runtime().ok()?;
     let asked = runtime.block_on(async {
         tokio::time::timeout(PATIENCE, discover::known(&registry, &common)).await

@@ -58,7 +58,8 @@ impl Dev<'_> {
     /// The port is in use: most often by another `jackfield dev` or `jackfield registry`.
     async fn taken(&self, address: SocketAddr) -> Problem {
         let problem = setup::bind_problem(&BindError::InUse(address));
-        let registry = RegistryAddress { registry: vec![address.to_string()] };
+        let registry =
+            RegistryAddress { registry: vec![address.to_string()], namespace: Default::default() };
         let asked = discover::known(&registry, self.common);
         let Ok(Ok(instances)) = tokio::time::timeout(PATIENCE, asked).await else {
             return problem;

@@ -103,6 +103,7 @@ async fn connect(common: &Common, via: Via<'_>) -> Outcome<Client> {
     match via {
         Via::Direct(place) => builder = builder.direct(place),
         Via::Registry(address) => {
+            builder = builder.namespace(address.namespace.clone());
             for place in &address.registry {
                 builder = builder.registry(place);
             }

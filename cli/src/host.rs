@@ -24,6 +24,8 @@ pub(crate) fn run(args: HostArgs, common: &Common, terminal: Terminal) -> Outcom
     let listen = SocketAddr::new(args.listen, args.port);
     let mut config = HostConfig::new(args.folder, listen, setup.identity, setup.state);
     config.registries = args.registry.registry;
+    config.namespace = args.registry.namespace;
+    config.zone = args.zone;
     config.advertise = args.advertise;
     apply(&args.settings, &mut config)?;
     config.compiler = compiler();

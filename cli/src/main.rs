@@ -14,17 +14,22 @@ mod discover;
 mod duration;
 mod exit;
 mod host;
+mod instance;
 mod json;
 mod logging;
 mod ls;
+mod operator;
 mod problem;
+mod register;
 mod registry;
 mod rollback;
+mod service;
 mod setup;
 mod signals;
 mod table;
 mod terminal;
 mod view;
+mod watch;
 mod words;
 
 use std::process::ExitCode;
@@ -67,6 +72,11 @@ fn run(cli: Cli, terminal: Terminal) -> Outcome {
         Command::Ls(args) => ls::run(args, common, terminal),
         Command::Describe(args) => describe::run(args, common, terminal),
         Command::Rollback(args) => rollback::run(args, common, terminal),
+        Command::Watch(args) => watch::run(args, common, terminal),
+        Command::Register(args) => register::run(args, common, terminal),
+        Command::Deregister(args) => register::take_back(args, common, terminal),
+        Command::Instance(args) => instance::run(args, common, terminal),
+        Command::Service(args) => service::run(args, common, terminal),
         Command::Check(args) => check::run(args, terminal),
         Command::Completions(args) => completions::run(args, terminal),
         Command::Compile => unreachable!("main has done it"),

@@ -20,6 +20,7 @@ pub(crate) fn run(args: RegistryArgs, common: &Common, terminal: Terminal) -> Ou
     config.store = args.store.config().unwrap_or_else(|| default_store(args.port, &setup.state));
     config.ttl = args.ttl;
     config.heartbeat = args.heartbeat;
+    config.operators = args.operator;
     setup::server_runtime()?.block_on(serve(config, terminal))
 }
 
@@ -38,6 +39,7 @@ pub(crate) fn spawn_problem(error: &SpawnError) -> Problem {
     match error {
         SpawnError::Bind(error) => setup::bind_problem(error),
         SpawnError::Store(error) => store_problem(error),
+        SpawnError::Operator(_) => Problem::caused(Exit::Usage, error),
         other => Problem::caused(Exit::Internal, other),
     }
 }

@@ -8,6 +8,7 @@ use jackfield_transport::{
     DialError, Dialer, Identity, IdentityError, Protocol, Role, StateDir, StateDirError,
     TransportLimits,
 };
+use jackfield_wire::Namespace;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +28,7 @@ use crate::retry::RetryPolicy;
 pub struct ClientBuilder {
     registries: Vec<String>,
     direct: Option<String>,
+    namespace: Namespace,
     identity: Option<Identity>,
     state: Option<PathBuf>,
     last_good: Option<PathBuf>,
@@ -74,6 +76,7 @@ impl Default for ClientBuilder {
         Self {
             registries: Vec::new(),
             direct: None,
+            namespace: Namespace::default(),
             identity: None,
             state: None,
             last_good: None,
@@ -96,6 +99,12 @@ impl ClientBuilder {
     /// [`DEFAULT_REGISTRY`] alone. A name is looked up again at each connection.
     pub fn registry(mut self, place: impl Into<String>) -> Self {
         self.registries.push(place.into());
+        self
+    }
+
+    /// The namespace in which names of services are looked up. Default `default`.
+    pub fn namespace(mut self, namespace: Namespace) -> Self {
+        self.namespace = namespace;
         self
     }
 
@@ -256,11 +265,14 @@ impl ClientBuilder {
         let texts = if self.registries.is_empty() { &default[..] } else { &self.registries };
         let registries: Vec<Place> =
             texts.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
-        let last_good =
-            self.last_good.as_ref().map(|path| LastGood::new(path.clone(), &registries));
+        let last_good = self
+            .last_good
+            .as_ref()
+            .map(|path| LastGood::new(path.clone(), &registries, &self.namespace));
         let shared = Arc::new(Shared::new(&registries, pool.telemetry().clone()));
         let settings = Settings {
             registries,
+            namespace: self.namespace.clone(),
             connect_timeout: self.connect_timeout,
             refresh_interval: self.refresh_interval.max(SHORTEST_REFRESH),
             max_instances: self.max_instances,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jackfield_transport::Dialer;
+use jackfield_wire::Namespace;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +29,7 @@ pub(crate) use shared::Shared;
 /// What the task needs to begin.
 pub(crate) struct Settings {
     pub(crate) registries: Vec<Place>,
+    pub(crate) namespace: Namespace,
     pub(crate) connect_timeout: Duration,
     pub(crate) refresh_interval: Duration,
     pub(crate) max_instances: usize,

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use jackfield_wire::Namespace;
 use jackfield_wire::registry::Instance;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,7 @@ use crate::snapshot::Snapshot;
 pub(crate) struct LastGood {
     path: PathBuf,
     registries: Vec<String>,
+    namespace: Namespace,
 }
 
 /// What is written. Sets of other registries are not used: they may be another network.
@@ -28,22 +30,22 @@ pub(crate) struct LastGood {
 struct Content<T> {
     format: u32,
     registries: Vec<String>,
+    #[serde(default)]
+    namespace: Namespace,
     instances: Vec<T>,
 }
 
 impl LastGood {
-    pub(crate) fn new(path: PathBuf, registries: &[Place]) -> Self {
+    pub(crate) fn new(path: PathBuf, registries: &[Place], namespace: &Namespace) -> Self {
         let mut registries: Vec<_> = registries.iter().map(Place::to_string).collect();
         registries.sort_unstable();
-        Self { path, registries }
+        Self { path, registries, namespace: namespace.clone() }
     }
 
     /// The set, when there is one for these registries. Blocks on the disk.
     pub(crate) fn load(&self) -> Option<Vec<Instance>> {
         match read(&self.path) {
-            Ok(content) if content.format != FORMAT || content.registries != self.registries => {
-                None
-            }
+            Ok(content) if !self.is_own(&content) => None,
             Ok(content) => Some(content.instances),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
@@ -52,6 +54,12 @@ impl LastGood {
                 None
             }
         }
+    }
+
+    fn is_own(&self, content: &Content<Instance>) -> bool {
+        content.format == FORMAT
+            && content.registries == self.registries
+            && content.namespace == self.namespace
     }
 
     /// Replaces the set. Blocks on the disk.
@@ -64,7 +72,8 @@ impl LastGood {
 
     fn write(&self, snapshot: &Snapshot) -> io::Result<()> {
         let instances: Vec<&Instance> = snapshot.instances().map(Arc::as_ref).collect();
-        let content = Content { format: FORMAT, registries: self.registries.clone(), instances };
+        let (registries, namespace) = (self.registries.clone(), self.namespace.clone());
+        let content = Content { format: FORMAT, registries, namespace, instances };
         let bytes = serde_json::to_vec(&content)?;
         let mut name = self.path.clone().into_os_string();
         let count = WRITES.fetch_add(1, Ordering::Relaxed);
@@ -120,19 +129,23 @@ mod tests {
         texts.iter().map(|text| text.parse().unwrap()).collect()
     }
 
+    fn last_good(path: PathBuf, registries: &[Place]) -> LastGood {
+        LastGood::new(path, registries, &Namespace::default())
+    }
+
     #[test]
     fn a_set_reads_back_for_the_same_registries_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("set.json");
-        let both = LastGood::new(path.clone(), &places(&["a:1", "b:2"]));
+        let both = last_good(path.clone(), &places(&["a:1", "b:2"]));
         assert!(both.load().is_none());
         let endpoints = [endpoint("calc", 0), endpoint("text", 1)].into_iter();
         let snapshot = Snapshot::new(endpoints, None, Origin::Registry);
         both.save(&snapshot);
         let expected: Vec<_> = snapshot.instances().map(|i| (**i).clone()).collect();
-        let reordered = LastGood::new(path.clone(), &places(&["b:2", "a:1"]));
+        let reordered = last_good(path.clone(), &places(&["b:2", "a:1"]));
         assert_eq!(reordered.load().unwrap(), expected);
-        assert!(LastGood::new(path, &places(&["a:1"])).load().is_none());
+        assert!(last_good(path, &places(&["a:1"])).load().is_none());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
@@ -142,13 +155,13 @@ mod tests {
         let path = folder.path().join("set.json");
         for content in ["", "{", "[]", r#"{"format":1,"registries":[],"instances":[{}]}"#] {
             fs::write(&path, content).unwrap();
-            assert!(LastGood::new(path.clone(), &[]).load().is_none(), "{content}");
+            assert!(last_good(path.clone(), &[]).load().is_none(), "{content}");
         }
     }
 
     #[test]
     fn a_folder_that_is_not_there_is_only_warned_of() {
-        let last_good = LastGood::new("/nonexistent/set.json".into(), &[]);
+        let last_good = last_good("/nonexistent/set.json".into(), &[]);
         last_good.save(&Snapshot::default());
     }
 }

@@ -32,6 +32,7 @@
 //! results, a global client.
 
 mod answer;
+mod asker;
 mod attempt;
 mod backoff;
 pub mod blocking;
@@ -49,9 +50,11 @@ mod disk;
 mod error;
 #[cfg(test)]
 mod fixture;
+mod operator;
 mod picker;
 mod place;
 mod pool;
+mod register;
 mod request;
 mod retry;
 mod snapshot;
@@ -61,6 +64,7 @@ mod values;
 mod view;
 
 pub use answer::Answer;
+pub use asker::RegistryError;
 pub use builder::{BuildError, ClientBuilder, DEFAULT_REGISTRY};
 pub use client::Client;
 pub use context::Context;
@@ -70,8 +74,10 @@ pub use error::{
     NoAvailableInstance, NoInstance, NoRegistry, Phase, RegistryFailure, RequestTimeout,
     ServiceError, TransportError,
 };
+pub use operator::Operator;
 pub use picker::{Balance, Draw, Picker, Random, RoundRobin, UnknownBalance};
 pub use place::{Place, PlaceError, ResolveError};
+pub use register::{Registration, RegistrationError, RegistrationState, register_once};
 pub use request::Request;
 pub use retry::RetryPolicy;
 pub use snapshot::{Endpoint, Origin, Snapshot};

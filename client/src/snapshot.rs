@@ -8,12 +8,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jackfield_wire::ServiceName;
-use jackfield_wire::registry::{Instance, Revision};
+use jackfield_wire::registry::{Instance, Revision, ServiceSettings};
 
 /// The instances that the client knows, by service.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     services: BTreeMap<ServiceName, Vec<Endpoint>>,
+    settings: BTreeMap<ServiceName, ServiceSettings>,
     revision: Option<Revision>,
     origin: Origin,
 }
@@ -55,7 +56,24 @@ impl Snapshot {
                 None => _ = services.insert(service.clone(), vec![endpoint]),
             }
         }
-        Self { services, revision, origin }
+        Self { services, settings: BTreeMap::new(), revision, origin }
+    }
+
+    pub(crate) fn with_settings(
+        self,
+        settings: impl Iterator<Item = (ServiceName, ServiceSettings)>,
+    ) -> Self {
+        Self { settings: settings.collect(), ..self }
+    }
+
+    /// How operators want a service to be called by those who do not say it themselves.
+    pub fn settings(&self, service: &str) -> Option<&ServiceSettings> {
+        self.settings.get(service)
+    }
+
+    /// Every service that operators have settings for.
+    pub fn all_settings(&self) -> impl Iterator<Item = (&ServiceName, &ServiceSettings)> {
+        self.settings.iter()
     }
 
     /// The endpoints of one service, in the order of their ids; empty when it is not known.

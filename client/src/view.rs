@@ -6,27 +6,35 @@
 //! changes nothing.
 
 mod doubt;
+mod told;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jackfield_wire::InstanceId;
-use jackfield_wire::registry::{Delta, Instance, Listing, Revision, Snapshot as Part, WatchEvent};
+use jackfield_wire::registry::{
+    Delta, Instance, Listing, Revision, ServiceEntry, Snapshot as Part, WatchEvent,
+};
+use jackfield_wire::{InstanceId, ServiceKey};
 
 use crate::snapshot::{Endpoint, Origin, Snapshot};
 
 pub(crate) use self::doubt::size_of;
 use self::doubt::{check, size};
+use self::told::Told;
 
 /// What the client holds of the registry's set.
 #[derive(Debug)]
 pub(crate) struct View {
     held: BTreeMap<InstanceId, Held>,
+    settings: BTreeMap<ServiceKey, ServiceEntry>,
+    /// What the registry named, held or left out, by its digests.
+    told: Told,
     /// Where the watch stands; `None` until a whole set came from a registry.
     base: Option<Revision>,
     origin: Origin,
     /// Parts of a set that is not whole yet.
     parts: Option<Vec<Instance>>,
+    parts_settings: Vec<ServiceEntry>,
     /// Of the parts, and of what is held; see [`size_of`].
     parts_size: usize,
     held_size: usize,
@@ -58,6 +66,8 @@ pub(crate) enum ViewError {
     NoBase,
     #[error("the watch stood at {base:?} and the event says {event:?}: something is missing")]
     Gap { base: Revision, event: Revision },
+    #[error("the registry's digest is not that of the set it sent: a change was lost or doubled")]
+    Digest,
     #[error("the set has more than {0} instances")]
     TooMany(usize),
     #[error("the set takes more than {0} bytes")]
@@ -69,9 +79,12 @@ impl View {
     pub(crate) fn new(max_instances: usize) -> Self {
         Self {
             held: BTreeMap::new(),
+            settings: BTreeMap::new(),
+            told: Told::default(),
             base: None,
             origin: Origin::Nothing,
             parts: None,
+            parts_settings: Vec::new(),
             parts_size: 0,
             held_size: 0,
             max_instances,
@@ -99,6 +112,7 @@ impl View {
     /// A new watch begins: parts of an unfinished set are of no use.
     pub(crate) fn begin(&mut self) {
         (self.parts, self.parts_size) = (None, 0);
+        self.parts_settings.clear();
     }
 
     /// Whether a set has begun that is not whole yet.
@@ -117,9 +131,9 @@ impl View {
         match event {
             WatchEvent::Snapshot(part) => self.apply_part(part),
             WatchEvent::Delta(delta) => self.apply_delta(delta),
-            WatchEvent::Idle(event, _) => match self.base.ok_or(ViewError::NoBase)? {
+            WatchEvent::Idle(event, digest) => match self.base.ok_or(ViewError::NoBase)? {
                 base if base != event => Err(ViewError::Gap { base, event }),
-                _ => Ok(Change::Nothing),
+                _ => self.told.compare(digest).map(|()| Change::Nothing),
             },
         }
     }
@@ -154,7 +168,9 @@ impl View {
     /// What readers get.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let endpoints = self.held.values().map(|held| held.endpoint.clone());
+        let settings = self.settings.values();
         Snapshot::new(endpoints, self.base, self.origin)
+            .with_settings(settings.map(|entry| (entry.service.clone(), entry.settings.clone())))
     }
 
     fn apply_part(&mut self, part: Part) -> Result<Change, ViewError> {
@@ -162,16 +178,21 @@ impl View {
         let size = std::mem::take(&mut self.parts_size) + size_of(&part.instances);
         self.check_size(size)?;
         instances.extend(part.instances);
+        self.parts_settings.extend(part.services);
         self.check_len(instances.len())?;
         if !part.last {
             (self.parts, self.parts_size) = (Some(instances), size);
             return Ok(Change::Nothing);
         }
         self.unconfirm();
+        let services = std::mem::take(&mut self.parts_settings);
+        self.settings = services.into_iter().map(|entry| (entry.key(), entry)).collect();
+        self.told = Told::of(&instances, self.settings.values());
         for instance in instances {
             self.hold(instance, Confirmed::Yes);
         }
         self.settle(part.revision, part.authoritative);
+        self.told.agree(part.digest);
         Ok(Change::Changed)
     }
 
@@ -185,13 +206,28 @@ impl View {
         self.check_len(self.held.len() + new)?;
         self.check_size(self.held_size + size_of(&delta.upserted))?;
         for id in &delta.removed {
+            self.told.forget(id);
             self.let_go(id);
         }
         for instance in delta.upserted {
+            self.told.instance(&instance);
             self.hold(instance, Confirmed::Yes);
         }
+        for entry in delta.services {
+            self.set(entry);
+        }
+        self.told.compare(delta.digest)?;
         self.settle(event, delta.authoritative || self.origin == Origin::Registry);
         Ok(Change::Changed)
+    }
+
+    fn set(&mut self, entry: ServiceEntry) {
+        let key = entry.key();
+        let old = self.settings.remove(&key);
+        self.told.settings(old.as_ref(), &entry);
+        if !entry.settings.is_empty() {
+            self.settings.insert(key, entry);
+        }
     }
 
     fn settle(&mut self, revision: Revision, authoritative: bool) {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use jackfield_transport::{Identity, StateDir, TransportLimits};
+use jackfield_wire::Namespace;
 
 use crate::compile::Compiler;
 use crate::limits::HostLimits;
@@ -24,6 +25,10 @@ pub struct HostConfig {
     /// Registries to announce the services to, as `HOST:PORT`, in order of preference; one at a
     /// time. Default none: the host can then be called directly only.
     pub registries: Vec<String>,
+    /// The namespace in which the services are registered. Default `default`.
+    pub namespace: Namespace,
+    /// Which part of the network the host is in, for clients that prefer their own. Default none.
+    pub zone: Option<String>,
     /// The address that registries hand to clients. Default the one that is listened on, which is
     /// wrong behind address translation and impossible for `0.0.0.0`.
     pub advertise: Option<SocketAddr>,
@@ -59,6 +64,8 @@ impl HostConfig {
             identity,
             state,
             registries: Vec::new(),
+            namespace: Namespace::default(),
+            zone: None,
             advertise: None,
             compiler: Compiler::InProcess,
             accept_breaking_changes: false,

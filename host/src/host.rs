@@ -297,7 +297,12 @@ fn registration(
         registries: config.registries.clone(),
         dialer: Dialer::new(&config.identity, Protocol::Registry, config.transport.clone())?,
         catalog: Arc::clone(catalog),
-        place: HostPlace { host: config.identity.id().name().to_owned(), address },
+        place: HostPlace {
+            host: config.identity.id().name().to_owned(),
+            address,
+            namespace: config.namespace.clone(),
+            zone: config.zone.clone(),
+        },
         events: events.clone(),
     };
     Ok(Part::spawn(|stop| registration.run(stop)))

@@ -35,6 +35,10 @@ pub struct RegistryConfig {
     pub max_watches: usize,
     /// Watches of one identity. Default 1,000; the next one is refused. Zero refuses all.
     pub max_watches_per_peer: usize,
+    /// Requests of one identity in a second, on all its connections; four seconds of them may come
+    /// at once. Default 500; more are refused. Zero refuses all. A connection's heartbeats are taken
+    /// ten times in a TTL.
+    pub max_requests_per_second: u32,
     /// Whose orders are obeyed: names of clients, or whole `spiffe://` names. Default none, which
     /// means every client where the identity is a private one (then all peers are this user on this
     /// machine), and nobody otherwise.
@@ -56,6 +60,7 @@ impl RegistryConfig {
             max_instances_per_host: 256,
             max_watches: 10_000,
             max_watches_per_peer: 1_000,
+            max_requests_per_second: 500,
             operators: Vec::new(),
             limits: TransportLimits::default(),
         }

@@ -5,10 +5,12 @@
 //! memory alone ([`Liveness`]): heartbeats never reach the store.
 //!
 //! An instance ends when its owner deregisters it and then hangs up or lets a TTL pass, or when no
-//! heartbeat renewed it for a TTL. A lost connection makes its instances suspect, and no more.
+//! heartbeat renewed it for a TTL. A lost connection makes its instances suspect, and no more. Where
+//! very many fall silent at once, somebody has to look before they end ([`doubt`]).
 
 mod admission;
 mod change;
+mod doubt;
 mod fronts;
 mod list;
 mod log;
@@ -38,6 +40,7 @@ use jackfield_wire::registry::{Digest, Health, Instance, Override, Revision};
 use jackfield_wire::{InstanceId, ServiceKey, to_cbor};
 
 pub(crate) use change::{Change, Front, LeaseId, Plan, Record, Step};
+pub(crate) use doubt::{Found, Probe};
 pub(crate) use moment::Moment;
 pub(crate) use refused::Refused;
 pub(crate) use scope::Scope;
@@ -46,6 +49,7 @@ pub(crate) use subject::Subject;
 pub(crate) use watch::Watcher;
 
 use change::Liveness;
+use doubt::{Doubt, Ended};
 use log::Log;
 use operate::{Ordered, Settings};
 use tally::Tallies;
@@ -73,6 +77,12 @@ pub(crate) struct Core {
     timers: Timers,
     log: Log,
     counts: Counts,
+    /// What is kept although it is silent.
+    doubts: BTreeMap<InstanceId, Doubt>,
+    /// What expired within the last TTL.
+    ended: Vec<Ended>,
+    /// When a host was heard last.
+    heard_at: Option<Moment>,
     /// The other front ends of this registry that are alive.
     others: BTreeSet<Front>,
 }
@@ -232,9 +242,16 @@ impl Core {
         for (id, liveness) in plan.liveness {
             self.set_liveness(&id, liveness);
         }
-        for lease in plan.ended {
+        for (id, doubt) in plan.doubts {
+            match doubt {
+                Some(doubt) => drop(self.doubts.insert(id, doubt)),
+                None => drop(self.doubts.remove(&id)),
+            }
+        }
+        for lease in plan.lost {
             self.leases.remove(&lease);
         }
+        self.ended.extend(plan.ended);
         self.authority_kept |= plan.authority;
         self.counts.add(plan.counts);
     }
@@ -269,6 +286,7 @@ impl Core {
 
     fn remove(&mut self, id: &InstanceId) {
         self.set_liveness(id, Liveness::default());
+        self.doubts.remove(id);
         let Some(held) = self.held.remove(id) else { return };
         self.log.removed(Subject::Instance(id.clone()), held.changed);
         self.release(&held.record, &held.shown);

@@ -12,11 +12,13 @@
 //! What waits for the store while it works goes to it in one commit, so that a durable registry is
 //! not bound to one change per write of the disk.
 //!
-//! What is deliberately absent: the registry never connects to anybody, never calls a plugin, never
-//! looks into metadata, and no call passes through it.
+//! What is deliberately absent: the registry never calls a plugin, never looks into metadata, and no
+//! call passes through it. It connects to an instance only to see whether it is there, after far too
+//! many have fallen silent at once.
 
 mod config;
 mod core;
+mod prober;
 mod server;
 mod session;
 mod status;

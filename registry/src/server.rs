@@ -5,15 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use jackfield_transport::{BindError, DrainReport, PeerId, Protocol, Role, Server, ServerConfig};
+use jackfield_transport::{
+    BindError, DialError, DrainReport, PeerId, Protocol, Role, Server, ServerConfig,
+};
 use jackfield_wire::registry::LeaseTerms;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{RegistryConfig, StoreConfig};
 use crate::core::{Core, Front, Moment, Rules, Stored};
-use crate::session::{Operators, Sessions, Watches};
+use crate::prober::Prober;
+use crate::session::{Operators, Rates, Sessions, Watches};
 use crate::status::{Refusals, RegistryStatus};
 use crate::store::{EtcdStore, MemoryStore, SqliteStore, Store, StoreError};
 use crate::writer::{View, Writer};
@@ -77,6 +81,7 @@ impl Registry {
                 authoritative: core.is_authoritative(now),
                 instances: core.len(),
                 available: core.available(),
+                doubtful: core.doubtful(),
                 watches: 0,
                 registered: counts.registered,
                 heartbeats: counts.heartbeats,
@@ -120,7 +125,9 @@ impl Registry {
         let restored = stored.records.len();
         let core = Core::restore(rules, Moment::default(), stored);
         let view = Arc::new(View::new(core, Instant::now()));
-        let (writer, mailbox) = Writer::new(Arc::clone(&view), store);
+        let (ask_look, asked) = mpsc::unbounded_channel();
+        let (writer, mailbox) = Writer::new(Arc::clone(&view), store, ask_look);
+        let prober = Prober::new(&config.identity, config.limits.clone(), asked, mailbox.clone())?;
         let watches = Arc::new(Watches::new(config.max_watches, config.max_watches_per_peer));
         let refusals = Arc::new(Refusals::default());
         let stopping = CancellationToken::new();
@@ -131,6 +138,7 @@ impl Registry {
             watches: Arc::clone(&watches),
             refusals: Arc::clone(&refusals),
             operators,
+            rates: Rates::new(config.max_requests_per_second, config.ttl),
             stopping: stopping.clone(),
             next_lease: AtomicU64::new(0),
         };
@@ -139,6 +147,7 @@ impl Registry {
         let closing = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(writer.run(closing.clone()));
+        tasks.spawn(prober.run(closing.clone()));
         tracing::info!(address = %server.local_addr(), restored, "registry listens");
         Ok(Self { server, view, watches, refusals, stopping, closing, tasks })
     }
@@ -170,6 +179,9 @@ pub enum SpawnError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// TLS cannot be set up, which only a broken build does.
+    #[error(transparent)]
+    Dialer(#[from] DialError),
     /// The address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),

@@ -4,24 +4,29 @@
 //! drop of a host's session is what makes its instances suspect.
 
 mod operators;
+mod rates;
 mod request;
 mod watch;
 mod watches;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use jackfield_transport::{Exchange, Peer, Role, Serve};
-use jackfield_wire::registry::{LeaseTerms, ListQuery, Refusal, Reply, Request};
+use jackfield_wire::registry::{LeaseTerms, ListQuery, Refusal, Reply, Request, Revision};
 use jackfield_wire::{FrameKind, Status, to_cbor};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::core::{Holder, LeaseId, Refused};
+use crate::session::rates::Rate;
 use crate::session::request::Unread;
 use crate::status::Refusals;
 use crate::writer::{Ask, Done, Mailbox, View};
 
 pub(crate) use operators::Operators;
+pub(crate) use rates::Rates;
 pub(crate) use watches::Watches;
 
 /// Serves every connection of a registry.
@@ -33,6 +38,7 @@ pub(crate) struct Sessions {
     pub(crate) watches: Arc<Watches>,
     pub(crate) refusals: Arc<Refusals>,
     pub(crate) operators: Operators,
+    pub(crate) rates: Rates,
     /// The registry is shutting down.
     pub(crate) stopping: CancellationToken,
     pub(crate) next_lease: AtomicU64,
@@ -42,6 +48,7 @@ pub(crate) struct Sessions {
 #[derive(Debug)]
 pub(crate) struct Session {
     holder: Arc<Holder>,
+    rate: Rate,
     mailbox: Mailbox,
     stopping: CancellationToken,
 }
@@ -59,13 +66,18 @@ impl Serve for Sessions {
                 address: peer.address,
                 operator: self.operators.include(&peer.id),
             }),
+            rate: self.rates.of(&peer.id),
             mailbox: self.mailbox.clone(),
             stopping: self.stopping.clone(),
         }
     }
 
     async fn exchange(&self, session: &Arc<Session>, mut exchange: Exchange) {
-        let outcome = match request::read(&mut exchange).await {
+        let request = request::read(&mut exchange).await.and_then(|request| {
+            self.within_rate(session, &request).map_err(Unread::Refused)?;
+            Ok(request)
+        });
+        let outcome = match request {
             Ok(Request::Watch(query)) => self.watch(session, &mut exchange, query).await,
             Ok(request) => self.answer(session, request).await.map(Some),
             Err(Unread::Refused(refused)) => Err(refused),
@@ -79,6 +91,14 @@ impl Serve for Sessions {
 }
 
 impl Sessions {
+    fn within_rate(&self, session: &Session, request: &Request) -> Result<(), Refused> {
+        let now = self.view.read(|_, now| now);
+        if matches!(request, Request::Heartbeat(_)) {
+            session.rate.heartbeat(now)?;
+        }
+        session.rate.request(now)
+    }
+
     async fn answer(&self, session: &Session, request: Request) -> Result<Reply, Refused> {
         match request {
             Request::Register(instances) => {
@@ -96,7 +116,7 @@ impl Sessions {
             Request::Deregister(ids) => self.ask(session, Ask::Deregister(ids), "deregister").await,
             Request::SetInstance(patch) => self.operate(session, Ask::Order(patch)).await,
             Request::SetService(patch) => self.operate(session, Ask::Set(patch)).await,
-            Request::List(query) => Ok(self.list(&query)),
+            Request::List(query) => self.list(session, &query).await,
             Request::Watch(_) => unreachable!("a watch is not one answer"),
         }
     }
@@ -132,11 +152,39 @@ impl Sessions {
             Done::Deregistered(count) => Reply::Deregistered(count),
             Done::Ordered(order) => Reply::InstanceSet(order),
             Done::Set(settings) => Reply::ServiceSet(settings),
+            Done::Noted => unreachable!("no peer says what a look has found"),
         })
     }
 
-    fn list(&self, query: &ListQuery) -> Reply {
-        Reply::Listed(self.view.read(|core, now| core.list(now, query)))
+    /// At once, or when something of it changes, or when the time that the asker has is up.
+    async fn list(&self, session: &Session, query: &ListQuery) -> Result<Reply, Refused> {
+        if let (Some(since), Some(wait)) = (query.since, query.wait_ms) {
+            let _place = self.watches.enter(&session.holder.peer)?;
+            let wait = Duration::from_millis(wait.into()).min(LONGEST_POLL);
+            if timeout(wait, self.changed_since(query, since)).await.is_err() {
+                return Ok(Reply::Listed(self.view.read(|core, now| core.unchanged(now))));
+            }
+        }
+        Ok(Reply::Listed(self.view.read(|core, now| core.list(now, query))))
+    }
+
+    /// Until something that `query` is about has changed after `since`, or the registry goes down.
+    async fn changed_since(&self, query: &ListQuery, since: Revision) {
+        let mut changes = self.view.changes();
+        let changed = async {
+            loop {
+                changes.borrow_and_update();
+                if self.view.read(|core, _| core.has_changed(query, since)) {
+                    return;
+                }
+                // The view owns the sender: there is always a next change to wait for.
+                _ = changes.changed().await;
+            }
+        };
+        tokio::select! {
+            () = changed => {}
+            () = self.stopping.cancelled() => {}
+        }
     }
 
     fn refuse(&self, session: &Session, refused: &Refused) -> Reply {
@@ -159,3 +207,6 @@ impl Drop for Session {
         }
     }
 }
+
+/// How long a poll may wait: well within the patience of what stands between peers.
+const LONGEST_POLL: Duration = Duration::from_secs(60);

@@ -19,6 +19,8 @@ pub struct RegistryStatus {
     pub instances: usize,
     /// Instances that may be called now.
     pub available: usize,
+    /// Instances that are silent, and kept until somebody has looked.
+    pub doubtful: usize,
     /// Watches that are open.
     pub watches: usize,
     /// Registrations of single instances, repeated ones too.

@@ -16,10 +16,11 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::core::{Change, Core, Holder, Plan, Refused};
+use crate::core::{Change, Core, Holder, Plan, Probe, Refused};
 use crate::store::{News, NotKept, Store};
 use batch::Batch;
 use desk::Desk;
@@ -33,6 +34,7 @@ pub(crate) use view::View;
 pub(crate) struct Writer<S> {
     view: Arc<View>,
     store: S,
+    probes: mpsc::UnboundedSender<Probe>,
     desk: Desk,
     /// Lost connections that the store did not take.
     lost: Vec<Arc<Holder>>,
@@ -44,13 +46,19 @@ pub(crate) struct Writer<S> {
 }
 
 impl<S: Store> Writer<S> {
-    pub(crate) fn new(view: Arc<View>, store: S) -> (Self, Mailbox) {
+    /// What has to be looked at goes to `probes`.
+    pub(crate) fn new(
+        view: Arc<View>,
+        store: S,
+        probes: mpsc::UnboundedSender<Probe>,
+    ) -> (Self, Mailbox) {
         let (mailbox, inbox) = mailbox::mailbox();
         let authoritative = view.read(Core::is_authoritative);
         let writer = Self {
             desk: Desk::new(Arc::clone(&view), inbox),
             view,
             store,
+            probes,
             lost: Vec::new(),
             not_before: None,
             failing: false,
@@ -120,7 +128,7 @@ impl<S: Store> Writer<S> {
     fn obey(&mut self, holder: &Arc<Holder>, ask: Ask, reply: Reply, batch: &mut Batch) {
         let now = self.view.now();
         let again = S::SHARED.then(|| (Arc::clone(holder), ask.clone()));
-        let core = self.view.lock();
+        let mut core = self.view.lock();
         let planned = match ask {
             Ask::Heartbeat(ids) => {
                 drop(core);
@@ -135,6 +143,7 @@ impl<S: Store> Writer<S> {
             Ask::Order(patch) => {
                 core.plan_order(&patch).map(|(plan, order)| (plan, Done::Ordered(order)))
             }
+            Ask::Probed(id, found) => Ok((core.plan_probed(now, &id, found), Done::Noted)),
             Ask::Set(patch) => {
                 core.plan_settings(&patch).map(|(plan, settings)| (plan, Done::Set(settings)))
             }
@@ -202,13 +211,22 @@ impl<S: Store> Writer<S> {
         }
     }
 
-    async fn keep_and_apply(&mut self, plan: Plan, busy: &HashSet<String>) -> Result<(), NotKept> {
+    async fn keep_and_apply(
+        &mut self,
+        mut plan: Plan,
+        busy: &HashSet<String>,
+    ) -> Result<(), NotKept> {
         let change = self.view.lock().change(&plan);
         let revision = change.as_ref().map(|change| change.revision);
         if let Some(change) = change {
             self.keep(change, busy).await?;
         }
+        let probes = plan.take_probes();
         self.view.lock().apply(plan);
+        for probe in probes {
+            // Without a prober the registry is going down.
+            let _closed = self.probes.send(probe);
+        }
         if let Some(revision) = revision {
             tracing::debug!(revision, "changed");
             self.view.changed();

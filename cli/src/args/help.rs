@@ -24,6 +24,7 @@ pub(super) fn after_long() -> String {
 const ENVIRONMENT: &str = "\
 Environment:
   JACKFIELD_REGISTRY  as --registry; several are separated by commas
+  JACKFIELD_NAMESPACE as --namespace
   JACKFIELD_STATE     as --state
   JACKFIELD_IDENTITY  as --identity
   RUST_LOG            as --log
@@ -90,6 +91,51 @@ Examples:
   jackfield ls
   jackfield ls -l calc    methods of one service, with signatures
   jackfield ls --json     for programs";
+
+pub(super) const WATCH: &str = "\
+Begins with what there is. `+` is new, `~` changed, `-` gone, `=` a service's settings.
+
+Examples:
+  jackfield watch
+  jackfield watch calc
+  jackfield watch --json | jq .";
+
+pub(super) const REGISTER: &str = "\
+Clients of the library choose among such endpoints and speak with them in their own way.
+
+Examples:
+  jackfield register model --address gpu-1.example:8000 --keep
+  jackfield register model --address 10.0.0.7:8000 --weight 5 --meta prompt='You are {name}.' --keep
+  jackfield register search --address 10.0.0.9:9200";
+
+pub(super) const DEREGISTER: &str = "\
+A host that lives registers its own again: disable those instead.
+
+Examples:
+  jackfield deregister model@10.0.0.7-8000
+  jackfield instance set calc@left --disable";
+
+pub(super) const INSTANCE: &str = "\
+Orders are kept apart from what a host says, and hold again when it comes back. Only operators may \
+give them: every client of this user at a registry of this user, otherwise those that the registry \
+was started with --operator for.
+
+Examples:
+  jackfield instance show calc@left
+  jackfield instance set calc@left --disable --note 'disk is failing'
+  jackfield instance set calc@left --enable --weight 5
+  jackfield instance set calc@left --drain
+  jackfield instance unset calc@left";
+
+pub(super) const SERVICE: &str = "\
+Settings reach every client at once; what a call says itself goes before them.
+
+Examples:
+  jackfield service show
+  jackfield service set calc --timeout 2s --max-retries 3 --retry-delay 50ms --retry-backoff 2
+  jackfield service set calc --picker random
+  jackfield service unset calc timeout
+  jackfield service unset calc";
 
 pub(super) const DESCRIBE: &str = "\
 Examples:

@@ -53,7 +53,11 @@ impl Watcher {
     async fn connect_and_watch(&mut self, index: usize) -> Result<(), WatchError> {
         let connection = self.connect(index).await?;
         self.view.begin();
-        let query = WatchQuery { resume: self.view.resume(), ..WatchQuery::default() };
+        let query = WatchQuery {
+            resume: self.view.resume(),
+            namespace: Some(self.settings.namespace.clone()),
+            service: None,
+        };
         let mut events = self.ask(&connection, &Request::Watch(query)).await?;
         let mut patience = self.settings.connect_timeout;
         let mut partial_since = None;
@@ -164,7 +168,12 @@ impl Watcher {
         connection: &Connection,
         after: Option<InstanceId>,
     ) -> Result<Listing, WatchError> {
-        let query = ListQuery { all: true, after, ..ListQuery::default() };
+        let query = ListQuery {
+            all: true,
+            after,
+            namespace: Some(self.settings.namespace.clone()),
+            ..ListQuery::default()
+        };
         let mut answer = self.ask(connection, &Request::List(query)).await?;
         match reply(&mut answer).await? {
             Some(Reply::Listed(part)) => Ok(part),

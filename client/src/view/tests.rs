@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jackfield_wire::registry::Health;
+use jackfield_wire::registry::{Digest, Health};
 use proptest::prelude::*;
 
 use super::*;
@@ -349,4 +349,62 @@ fn what_is_let_go_no_longer_counts() {
     assert_eq!(view.held_size, size_of(&[longer, instance("calc", 2)]));
     view.apply(whole(revision(1, 4), &[], true)).unwrap();
     assert_eq!(view.held_size, 0);
+}
+
+fn with_digest(event: WatchEvent, digest: Digest) -> WatchEvent {
+    match event {
+        WatchEvent::Snapshot(part) => WatchEvent::Snapshot(Part { digest: Some(digest), ..part }),
+        WatchEvent::Delta(delta) => WatchEvent::Delta(Delta { digest: Some(digest), ..delta }),
+        WatchEvent::Idle(revision, _) => WatchEvent::Idle(revision, Some(digest)),
+    }
+}
+
+fn digest_of(hosts: &[usize]) -> Digest {
+    hosts.iter().map(|&n| instance("calc", n).digest()).fold(Digest::default(), Digest::with)
+}
+
+#[test]
+fn a_lost_instance_is_noticed_by_the_digest_and_a_fresh_set_heals() {
+    let at = |n| revision(1, n);
+    let first = with_digest(whole(at(1), &[0, 1], true), digest_of(&[0, 1]));
+    let mut view = view_of([first.clone()]);
+    let idle = WatchEvent::Idle(at(1), Some(digest_of(&[0, 1])));
+    assert_eq!(view.apply(idle.clone()), Ok(Change::Nothing));
+    view.told.corrupt();
+    assert_eq!(view.apply(idle.clone()), Err(ViewError::Digest));
+    view.distrust();
+    assert_eq!(view.resume(), None);
+    view.apply(first).unwrap();
+    assert_eq!(view.apply(idle), Ok(Change::Nothing));
+    let next = with_digest(delta(at(2), &[2], &[0], true), digest_of(&[1, 2]));
+    assert_eq!(view.apply(next), Ok(Change::Changed));
+    let lost = with_digest(delta(at(3), &[], &[], true), digest_of(&[1, 2, 3]));
+    assert_eq!(view.apply(lost), Err(ViewError::Digest));
+}
+
+#[test]
+fn a_registry_that_counts_in_another_way_is_believed() {
+    let strange = with_digest(whole(revision(1, 1), &[0], true), digest_of(&[7]));
+    let mut view = view_of([strange]);
+    let idle = WatchEvent::Idle(revision(1, 1), Some(digest_of(&[8])));
+    assert_eq!(view.apply(idle), Ok(Change::Nothing));
+}
+
+#[test]
+fn settings_of_services_come_and_go_with_the_watch() {
+    let service = jackfield_wire::ServiceName::new("calc").unwrap();
+    let entry = |timeout_ms| ServiceEntry {
+        namespace: jackfield_wire::Namespace::default(),
+        service: service.clone(),
+        settings: jackfield_wire::registry::ServiceSettings { timeout_ms, ..Default::default() },
+    };
+    let services = vec![entry(Some(5))];
+    let digest = Some(services[0].digest());
+    let part = Part { last: true, authoritative: true, services, digest, ..Part::default() };
+    let mut view = view_of([WatchEvent::Snapshot(part)]);
+    assert_eq!(view.snapshot().settings("calc").unwrap().timeout_ms, Some(5));
+    let gone =
+        Delta { services: vec![entry(None)], digest: Some(Digest::default()), ..Delta::default() };
+    view.apply(WatchEvent::Delta(gone)).unwrap();
+    assert_eq!(view.snapshot().settings("calc"), None);
 }

@@ -12,6 +12,7 @@ mod harness;
 mod identities;
 mod nesting;
 mod network;
+mod operating;
 mod outage;
 mod registry;
 mod retries;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use jackfield_wire::name::{InstanceId, ServiceName};
+use jackfield_wire::name::{InstanceId, Namespace, ServiceName};
 use jackfield_wire::reflect::MethodInfo;
 use jackfield_wire::registry::{Instance, MethodSummary};
 
@@ -15,6 +15,8 @@ use crate::plugin::{Method, Plugin};
 pub(crate) struct HostPlace {
     pub(crate) host: String,
     pub(crate) address: SocketAddr,
+    pub(crate) namespace: Namespace,
+    pub(crate) zone: Option<String>,
 }
 
 impl HostPlace {
@@ -60,7 +62,8 @@ impl HostPlace {
     }
 
     fn instance(&self, service: ServiceName) -> Instance {
-        Instance::new(service, &self.host, self.address.to_string())
+        let new = Instance::new(service, &self.host, self.address.to_string());
+        Instance { zone: self.zone.clone(), ..new.in_namespace(self.namespace.clone()) }
     }
 }
 
@@ -121,7 +124,12 @@ mod tests {
     use jackfield_wire::ty::Signature;
 
     fn place() -> HostPlace {
-        HostPlace { host: "host-1".into(), address: ([127, 0, 0, 1], 4433).into() }
+        HostPlace {
+            host: "host-1".into(),
+            address: ([127, 0, 0, 1], 4433).into(),
+            namespace: Namespace::default(),
+            zone: None,
+        }
     }
 
     fn reject(catalog: &Catalog, service: ServiceName, reason: String) {

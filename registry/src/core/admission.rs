@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use jackfield_wire::InstanceId;
 use jackfield_wire::name::BUILTIN_SERVICE;
-use jackfield_wire::registry::{Edit, Instance, InstancePatch, MethodSummary, ServicePatch};
+use jackfield_wire::registry::{Edit, Instance, InstancePatch, Kind, MethodSummary, ServicePatch};
 
 /// What is wrong with an instance, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +17,16 @@ pub(crate) enum Flaw {
     BuiltinService,
     #[error("address {0:?} is not a literal one: advertise IP:PORT, such as 192.0.2.7:4433")]
     AddressNotLiteral(String),
+    #[error(
+        "address {0:?} is neither IP:PORT nor NAME:PORT: advertise one of them, such as \
+         models.example:8000"
+    )]
+    AddressNoPlace(String),
+    #[error(
+        "{0} means another machine to whoever looks it up elsewhere, and it registers from {1}: \
+         advertise a name that clients reach"
+    )]
+    LocalName(String, IpAddr),
     #[error("address {0} has port 0: advertise the port that the host is bound to")]
     PortZero(SocketAddr),
     #[error("nobody can connect to {0}: advertise an address of the host that clients reach")]
@@ -62,7 +72,10 @@ pub(super) fn check(instance: &Instance, surroundings: Surroundings) -> Result<(
     if instance.id != expected {
         return Err(Flaw::Id { expected });
     }
-    check_address(&instance.address, surroundings)?;
+    match instance.kind {
+        Kind::Plugin => check_address(&instance.address, surroundings)?,
+        Kind::Endpoint => check_outside(&instance.address, surroundings)?,
+    }
     check_text("host", &instance.host, MAX_WORD)?;
     if let Some(version) = &instance.version {
         check_text("version", version, MAX_WORD)?;
@@ -137,6 +150,32 @@ fn check_address(text: &str, surroundings: Surroundings) -> Result<(), Flaw> {
     Ok(())
 }
 
+/// An outside endpoint may also have a name, which whoever connects looks up.
+fn check_outside(text: &str, surroundings: Surroundings) -> Result<(), Flaw> {
+    let flaw = || Flaw::AddressNoPlace(text.chars().take(MAX_WORD).collect());
+    let (host, port) = text.rsplit_once(':').ok_or_else(flaw)?;
+    let is_named = host.chars().any(|c| c.is_ascii_alphabetic()) && !host.contains(':');
+    if !is_named {
+        return check_address(text, surroundings);
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    let port: u16 = port.parse().map_err(|_| flaw())?;
+    if host.len() > MAX_HOST_NAME || !host.chars().all(plain) || port == 0 {
+        return Err(flaw());
+    }
+    let from = surroundings.registrant.ip().to_canonical();
+    if is_local_name(host) && !is_only_local(from) {
+        return Err(Flaw::LocalName(host.into(), from));
+    }
+    Ok(())
+}
+
+/// RFC 6761: `localhost` and everything below it is the machine that asks.
+fn is_local_name(host: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    host == "localhost" || host.ends_with(".localhost")
+}
+
 /// Addresses that mean another machine to whoever reads them elsewhere.
 fn is_only_local(ip: IpAddr) -> bool {
     match ip {
@@ -188,6 +227,8 @@ fn is_harmful(c: char) -> bool {
 
 /// Host names, zones and versions, in bytes; a version with build metadata fits, a document does not.
 const MAX_WORD: usize = 128;
+/// The longest name of a host, by RFC 1035.
+const MAX_HOST_NAME: usize = 253;
 /// A remark, not a document.
 const MAX_NOTE: usize = 512;
 /// Sums of weights over any set stay far from overflow, and shares of a percent can be said.
@@ -245,6 +286,24 @@ mod tests {
         }
         for address in ["127.0.0.1:9999", "[::ffff:127.0.0.1]:9999"] {
             assert!(matches!(flaw_of_address(address, local()), Flaw::RegistryItself(_)));
+        }
+    }
+
+    fn outside(address: &str) -> Instance {
+        Instance { kind: Kind::Endpoint, address: address.into(), ..instance("model", "a") }
+    }
+
+    #[test]
+    fn an_outside_endpoint_may_have_a_name() {
+        for address in ["models.example:8000", "gpu-1:80", "127.0.0.1:8000", "[::1]:8000"] {
+            assert_eq!(check(&outside(address), local()), Ok(()), "{address}");
+        }
+        for address in ["models", "models:0", "a b:80", ":80", "mod\u{1b}els:80", "0.0.0.0:80"] {
+            assert!(check(&outside(address), local()).is_err(), "{address}");
+        }
+        let remote = Surroundings { registrant: "192.0.2.9:50000".parse().unwrap(), ..local() };
+        for address in ["localhost:80", "a.LOCALHOST.:80", "127.0.0.1:80"] {
+            assert!(check(&outside(address), remote).is_err(), "{address}");
         }
     }
 

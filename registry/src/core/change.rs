@@ -8,6 +8,7 @@ use jackfield_wire::registry::{Digest, Instance, Override, ServiceSettings};
 use jackfield_wire::{InstanceId, ServiceKey, to_cbor};
 
 use super::Counts;
+use super::doubt::{Doubt, Ended, Probe};
 use super::moment::Moment;
 
 /// The lease of one connection. Never used twice in the life of a registry.
@@ -118,11 +119,17 @@ pub(crate) struct Liveness {
 }
 
 /// All that an event does, or several that have nothing to do with each other.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
     pub(super) steps: Vec<Step>,
     pub(super) liveness: Vec<(InstanceId, Liveness)>,
-    pub(super) ended: Vec<LeaseId>,
+    pub(super) doubts: Vec<(InstanceId, Option<Doubt>)>,
+    /// What the shell has to look at once this is applied.
+    pub(super) probes: Vec<Probe>,
+    /// What expires by it.
+    pub(super) ended: Vec<Ended>,
+    /// Connections that are gone.
+    pub(super) lost: Vec<LeaseId>,
     /// The registry knows everyone from now on.
     pub(super) authority: bool,
     /// Instances that are new.
@@ -135,10 +142,18 @@ impl Plan {
     pub(crate) fn join(&mut self, other: Self) {
         self.steps.extend(other.steps);
         self.liveness.extend(other.liveness);
+        self.doubts.extend(other.doubts);
+        self.probes.extend(other.probes);
         self.ended.extend(other.ended);
+        self.lost.extend(other.lost);
         self.authority |= other.authority;
         self.added += other.added;
         self.counts.add(other.counts);
+    }
+
+    /// What has to be looked at.
+    pub(crate) fn take_probes(&mut self) -> Vec<Probe> {
+        std::mem::take(&mut self.probes)
     }
 
     /// How many changes of instances it has.

@@ -12,8 +12,8 @@ use jackfield_wire::registry::{
 use jackfield_wire::{InstanceId, ServiceName};
 
 use super::{
-    Change, Core, Front, Holder, LeaseId, Moment, Plan, Record, Refused, Removal, Rules, Step,
-    Stored, Subject, Watcher,
+    Change, Core, Found, Front, Holder, LeaseId, Moment, Plan, Probe, Record, Refused, Removal,
+    Rules, Step, Stored, Subject, Watcher,
 };
 
 /// A core, its clock, what a store would hold, and one connection for each host.
@@ -23,6 +23,8 @@ pub(crate) struct Bench {
     pub(crate) kept: Mirror,
     /// A store that must hold the same.
     file: Option<Box<dyn Keeper>>,
+    /// What the core wants looked at.
+    pub(crate) probes: Vec<Probe>,
     connections: HashMap<String, LeaseId>,
     next_lease: u64,
 }
@@ -38,7 +40,15 @@ impl Bench {
         let kept = Mirror::new(stored.clone());
         let now = Moment::default();
         let core = Core::restore(rules(), now, stored);
-        Self { core, now, kept, file: None, connections: HashMap::new(), next_lease: 0 }
+        Self {
+            core,
+            now,
+            kept,
+            file: None,
+            probes: Vec::new(),
+            connections: HashMap::new(),
+            next_lease: 0,
+        }
     }
 
     /// What a store would give back after a crash.
@@ -155,8 +165,15 @@ impl Bench {
         self.apply(plan);
     }
 
+    /// Somebody has looked.
+    pub(crate) fn found(&mut self, id: &InstanceId, found: Found) {
+        let plan = self.core.plan_probed(self.now, id, found);
+        self.apply(plan);
+    }
+
     /// Keeps and applies, and checks that every step made one revision.
-    fn apply(&mut self, plan: Plan) {
+    fn apply(&mut self, mut plan: Plan) {
+        self.probes.extend(plan.take_probes());
         let before = self.core.revision().number;
         let change = self.core.change(&plan);
         self.core.apply(plan);

@@ -107,6 +107,7 @@ impl Core {
             }
             _ => Liveness { expires: grace, ..Liveness::default() },
         };
+        self.doubts.remove(&id);
         self.put(record);
         self.set_liveness(&id, liveness);
     }

@@ -7,7 +7,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use jackfield_wire::InstanceId;
-use jackfield_wire::registry::{Instance, ListQuery, Listing, ServiceEntry};
+use jackfield_wire::registry::{Instance, ListQuery, Listing, Revision, ServiceEntry};
 
 use super::tally::entry;
 use super::{Core, Held, Moment, Scope};
@@ -34,6 +34,26 @@ impl Core {
             listing.instances.push(held.listed(now));
         }
         listing
+    }
+
+    /// The answer to a poll that waited in vain.
+    pub(crate) fn unchanged(&self, now: Moment) -> Listing {
+        Listing {
+            revision: self.revision(),
+            authoritative: self.is_authoritative(now),
+            unchanged: true,
+            ..Listing::default()
+        }
+    }
+
+    /// Whether something that `query` is about has changed after `since`; also when nobody can tell
+    /// any more.
+    pub(crate) fn has_changed(&self, query: &ListQuery, since: Revision) -> bool {
+        if since.epoch != self.epoch || !self.log.reaches(since.number) {
+            return true;
+        }
+        let scope = Scope::new(query.namespace.as_ref(), query.service.as_ref());
+        self.log.since(since.number).any(|(_, subject)| subject.is_in(&scope))
     }
 
     /// Everything in a scope, as it is now.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jackfield_wire::InstanceId;
-use jackfield_wire::registry::{Health, Instance};
+use jackfield_wire::registry::{Health, Instance, Kind};
 
 use super::admission::{self, Flaw, Surroundings};
 use super::change::{LeaseId, Liveness, Plan, Record};
@@ -35,6 +35,7 @@ impl Core {
                 id.clone(),
                 Liveness { lease: Some(holder.lease), expires, heard: Some(now) },
             );
+            plan.doubts.push((id.clone(), None));
             let held = self.held.get(&id);
             if held.is_none_or(|held| held.record != record) {
                 plan.put(record);
@@ -72,8 +73,11 @@ impl Core {
                         unknown.push(id);
                     }
                 }
+                // To be healed by a registration.
+                Some(_) if self.doubts.contains_key(&id) => unknown.push(id),
                 Some(held) if held.liveness.lease == Some(holder.lease) => {
                     held.renew(now, self.rules.ttl);
+                    self.heard_at = Some(now);
                 }
                 Some(held) if held.liveness.lease.is_some() => {}
                 _ => unknown.push(id),
@@ -107,7 +111,7 @@ impl Core {
 
     /// The connection of this lease is gone.
     pub(crate) fn plan_lost(&self, lease: LeaseId) -> Plan {
-        let mut plan = Plan { ended: vec![lease], ..Plan::default() };
+        let mut plan = Plan { lost: vec![lease], ..Plan::default() };
         for id in self.leases.get(&lease).into_iter().flatten() {
             let held = &self.held[id];
             if is_draining(held) {
@@ -123,7 +127,7 @@ impl Core {
         plan
     }
 
-    /// Time has passed: what has expired is removed.
+    /// Time has passed: what has expired is removed, or [doubted](super::doubt).
     ///
     /// When far more time has passed than between ticks, it was the registry that did not run and
     /// could not hear its hosts: everything gets a new TTL.
@@ -135,15 +139,14 @@ impl Core {
         }
         let authority = self.is_authoritative(now) && !self.authority_kept;
         let mut plan = Plan { authority, ..Plan::default() };
+        let mut due = Vec::new();
         for (at, id) in self.timers.due(now) {
             match self.held.get(&id).and_then(|held| held.liveness.expires) {
-                Some(expires) if expires <= now => {
-                    plan.remove(id);
-                    plan.counts.expired += 1;
-                }
+                Some(expires) if expires <= now => due.push(id),
                 later => self.rearm(at, id, later),
             }
         }
+        self.plan_due(now, due, &mut plan);
         plan
     }
 
@@ -152,6 +155,7 @@ impl Core {
     }
 
     fn plan_goodbye(&self, now: Moment, id: InstanceId, held: &Held, plan: &mut Plan) {
+        plan.doubts.push((id.clone(), None));
         if held.liveness.lease.is_none() {
             plan.remove(id);
         } else if !is_draining(held) {
@@ -167,7 +171,7 @@ impl Core {
         let surroundings = Surroundings { registrant: holder.address, registry: self.address };
         admission::check(&instance, surroundings)
             .map_err(|flaw| Refused::Flawed { id: id.clone(), flaw })?;
-        if instance.host != holder.peer.name() {
+        if !is_own_host(&instance, holder) {
             let (claimed, peer) = (instance.host, holder.peer.to_string());
             return Err(Refused::ForeignHost { id, claimed, peer });
         }
@@ -244,7 +248,7 @@ impl Core {
 }
 
 impl Held {
-    fn with_health(&self, health: Health) -> Record {
+    pub(super) fn with_health(&self, health: Health) -> Record {
         let instance = Instance { health, ..(*self.record.instance).clone() };
         Record::new(instance, self.record.owner.clone()).kept_by(self.record.keeper)
     }
@@ -260,6 +264,20 @@ impl Held {
     fn extend(&mut self, now: Moment, ttl: Duration) {
         let expires = self.liveness.expires.map(|old| old.max(now.plus(ttl)));
         self.liveness.expires = expires;
+    }
+}
+
+/// Its host is the name in the certificate; of several outside endpoints of one registrant each has
+/// its own name behind that.
+fn is_own_host(instance: &Instance, holder: &Holder) -> bool {
+    match instance.host.strip_prefix(holder.peer.name()) {
+        Some("") => true,
+        Some(rest) => {
+            let label = rest.strip_prefix(':').unwrap_or_default();
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+            instance.kind == Kind::Endpoint && !label.is_empty() && label.chars().all(plain)
+        }
+        None => false,
     }
 }
 
@@ -419,6 +437,19 @@ mod tests {
         let refused = bench.try_register("b", vec![instance("calc", "a")]).unwrap_err();
         assert_eq!(refused.status(), Status::PermissionDenied);
         assert!(refused.to_string().contains("spiffe://local/host/b"), "{refused}");
+    }
+
+    #[test]
+    fn a_registrant_has_several_outside_endpoints_in_its_own_name_only() {
+        let mut bench = Bench::new();
+        let endpoint = |host: &str| Instance { kind: Kind::Endpoint, ..instance("model", host) };
+        bench.register("a", vec![endpoint("a"), endpoint("a:gpu-1"), endpoint("a:gpu-2")]);
+        assert_eq!(bench.listed().len(), 3);
+        for host in ["ab", "b:a", "a:", "a:x y", "a@b"] {
+            let refused = bench.try_register("a", vec![endpoint(host)]).unwrap_err();
+            assert_eq!(refused.status(), Status::PermissionDenied, "{host}");
+        }
+        bench.try_register("a", vec![instance("calc", "a:gpu-1")]).unwrap_err();
     }
 
     #[test]

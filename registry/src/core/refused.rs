@@ -1,5 +1,7 @@
 //! Why the registry does not do what it was asked: what is wrong, where, and what to do.
 
+use std::time::Duration;
+
 use jackfield_wire::registry::Refusal;
 use jackfield_wire::status::printable;
 use jackfield_wire::{InstanceId, Status};
@@ -117,6 +119,17 @@ pub(crate) enum Refused {
     /// Too many watches.
     #[error("{peer} has {limit} watches open, its limit: close some, or share one among tasks")]
     TooManyWatches { peer: String, limit: usize },
+    /// More requests than an identity may send.
+    #[error(
+        "{peer} sends more than {limit} requests in a second, its limit: wait a second, and put \
+         several instances into one request"
+    )]
+    TooManyRequests { peer: String, limit: u32 },
+    /// More heartbeats than could say anything.
+    #[error(
+        "{peer} sends heartbeats more often than every {every:?}: keep to the registry's terms"
+    )]
+    TooManyHeartbeats { peer: String, every: Duration },
     /// Too many watches of all peers.
     #[error(
         "the registry serves {limit} watches, its limit: list instead, or use another registry"
@@ -148,6 +161,8 @@ impl Refused {
             | Self::StoreFull(_)
             | Self::OrdersFull { .. }
             | Self::SettingsFull { .. }
+            | Self::TooManyRequests { .. }
+            | Self::TooManyHeartbeats { .. }
             | Self::TooManyWatches { .. }
             | Self::WatchesFull { .. } => Status::ResourceExhausted,
             Self::Store(_)

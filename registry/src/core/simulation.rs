@@ -1,5 +1,5 @@
-//! Generated histories of hosts, connections, time and watchers, held against what was promised.
-//! proptest keeps the seed of a failing history and replays it.
+//! Generated histories of hosts, connections, operators, time and watchers, held against what was
+//! promised. A failing history says its seed; `JACKFIELD_SEED=N` replays that one alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,9 +10,11 @@ use jackfield_wire::registry::{
 };
 use jackfield_wire::{InstanceId, ServiceName};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 use super::fixture::{Bench, TTL, id, instance};
-use super::{LeaseId, Moment, Watcher};
+use super::{Found, LeaseId, Moment, Watcher};
 
 const HOSTS: [&str; 3] = ["a", "b", "c"];
 const SERVICES: [&str; 3] = ["calc", "text", "shapes"];
@@ -44,6 +46,14 @@ pub(crate) enum Event {
     LoseOld,
     Pass {
         ms: u64,
+    },
+    /// The registry's process stands still, or its clock jumps.
+    Freeze {
+        ms: u64,
+    },
+    /// Somebody has looked at what the registry wanted looked at.
+    Found {
+        found: Found,
     },
     /// A watcher reads all it can.
     Read {
@@ -89,6 +99,9 @@ pub(crate) fn any_event() -> impl Strategy<Value = Event> {
         1 => host().prop_map(|host| Event::Reconnect { host }),
         1 => Just(Event::LoseOld),
         6 => (1u64..8000).prop_map(|ms| Event::Pass { ms }),
+        1 => (1u64..60_000).prop_map(|ms| Event::Freeze { ms }),
+        3 => prop_oneof![Just(Found::Alive), Just(Found::Nobody), Just(Found::Silence)]
+            .prop_map(|found| Event::Found { found }),
         3 => watcher().prop_map(|watcher| Event::Read { watcher }),
         3 => watcher().prop_map(|watcher| Event::Sip { watcher }),
         2 => watcher().prop_map(|watcher| Event::Resume { watcher }),
@@ -232,6 +245,12 @@ impl World {
                 }
             }
             Event::Pass { ms } => self.bench.pass(Duration::from_millis(ms)),
+            Event::Freeze { ms } => self.freeze(Duration::from_millis(ms)),
+            Event::Found { found } => {
+                if let Some(probe) = self.bench.probes.pop() {
+                    self.bench.found(&probe.id, found);
+                }
+            }
             Event::Read { watcher } => self.clients[watcher].read(&self.bench),
             Event::Sip { watcher } => {
                 self.clients[watcher].sip(&self.bench);
@@ -275,9 +294,10 @@ impl World {
         let lease = self.bench.holder(HOSTS[host]).lease;
         let unknown = self.bench.heartbeat(HOSTS[host], &ids);
         for (id, before) in ids.iter().zip(before) {
-            let held = before.is_some_and(|liveness| liveness.lease.is_some());
+            let sure = !self.bench.core.doubts.contains_key(id);
+            let held = sure && before.is_some_and(|liveness| liveness.lease.is_some());
             assert_eq!(unknown.contains(id), !held, "{id}");
-            let renewed = before.is_some_and(|liveness| liveness.lease == Some(lease));
+            let renewed = held && before.is_some_and(|liveness| liveness.lease == Some(lease));
             if let Some(promise) = self.promises.get_mut(id)
                 && renewed
                 && !promise.leaving
@@ -287,9 +307,20 @@ impl World {
         }
     }
 
+    /// Long enough, it is the registry that was deaf, and everybody gets another TTL.
+    fn freeze(&mut self, span: Duration) {
+        let paused = self.bench.now.plus(span).after(self.bench.core.last_tick) > TTL / 2;
+        self.bench.freeze(span);
+        let grace = self.bench.now.plus(TTL);
+        for promise in self.promises.values_mut().filter(|_| paused) {
+            promise.expires = promise.expires.max(grace);
+        }
+    }
+
     fn deregister(&mut self, host: usize, services: BTreeSet<usize>) {
         let ids: Vec<_> = services.into_iter().map(|s| id(SERVICES[s], HOSTS[host])).collect();
         let held = ids.iter().filter(|id| self.bench.health(id).is_some()).count();
+        self.promise_doubted(&ids);
         let count = self.bench.deregister(HOSTS[host], &ids);
         assert_eq!(usize::try_from(count).unwrap(), held);
         for id in &ids {
@@ -300,6 +331,15 @@ impl World {
                 promise.leaving = true;
                 promise.expires = self.bench.now.plus(TTL);
             }
+        }
+    }
+
+    /// What is kept in doubt was promised nothing any more; its goodbye is.
+    fn promise_doubted(&mut self, ids: &[InstanceId]) {
+        for id in ids.iter().filter(|id| self.bench.core.doubts.contains_key(*id)) {
+            let instance = Instance::clone(&self.bench.core.held[id].record.instance);
+            let promise = Promise { expires: self.bench.now, leaving: false, instance };
+            self.promises.insert(id.clone(), promise);
         }
     }
 
@@ -337,6 +377,14 @@ impl World {
         self.bench.restart();
         assert_eq!(self.bench.listed(), listed);
         self.old.clear();
+        // What was kept in doubt is there for a TTL like everything else.
+        let doubted = listed.keys().filter(|id| !self.promises.contains_key(*id));
+        for id in doubted.cloned().collect::<Vec<_>>() {
+            let instance = Instance::clone(&self.bench.core.held[&id].record.instance);
+            let leaving = instance.health == Health::Draining;
+            let expires = self.bench.now;
+            self.promises.insert(id, Promise { expires, leaving, instance });
+        }
         for promise in self.promises.values_mut() {
             promise.expires = self.bench.now.plus(TTL);
         }
@@ -357,9 +405,12 @@ impl World {
             let drained = self.orders.get(id).is_some_and(|order| order.drain);
             assert_eq!(found.health == Health::Draining, promise.leaving || drained, "{id}");
         }
+        let doubts = &self.bench.core.doubts;
         for id in listed.keys() {
-            assert!(self.promises.contains_key(id), "{id} is listed past its end");
+            let kept = self.promises.contains_key(id) || doubts.contains_key(id);
+            assert!(kept, "{id} is listed past its end");
         }
+        assert!(doubts.keys().all(|id| listed.contains_key(id)));
         let kept = self.bench.kept.records.iter();
         let kept: BTreeMap<_, _> =
             kept.map(|(id, (_, r))| (id.clone(), self.ordered((*r.instance).clone()))).collect();
@@ -377,8 +428,13 @@ impl World {
             self.step(event);
         }
         self.settle();
-        self.bench.pass(TTL * 2);
-        self.check();
+        for _ in 0..4 {
+            self.bench.pass(TTL * 2);
+            self.check();
+            for probe in std::mem::take(&mut self.bench.probes) {
+                self.bench.found(&probe.id, Found::Nobody);
+            }
+        }
         assert!(self.bench.listed().is_empty());
         assert!(self.bench.core.shares.is_empty());
         assert!(self.bench.core.timers.next().is_none());
@@ -409,13 +465,48 @@ impl World {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
-
-    #[test]
-    fn every_history_keeps_the_promises(
-        events in proptest::collection::vec(any_event(), 1..120),
-    ) {
-        World::new(Bench::new()).live_through(events);
+#[test]
+fn every_history_keeps_the_promises() {
+    for seed in seeds() {
+        let replay = Replay { seed, events: history(seed) };
+        World::new(Bench::new()).live_through(replay.events.clone());
     }
 }
+
+/// A seed's history, always the same.
+fn history(seed: u64) -> Vec<Event> {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), rng);
+    let events = proptest::collection::vec(any_event(), 1..100);
+    events.new_tree(&mut runner).expect("it rejects nothing").current()
+}
+
+/// Those of a usual run, or the one that is to be replayed.
+fn seeds() -> std::ops::Range<u64> {
+    match std::env::var("JACKFIELD_SEED") {
+        Ok(seed) => {
+            let seed = seed.parse().expect("JACKFIELD_SEED is a number");
+            seed..seed + 1
+        }
+        Err(_) => 0..SEEDS,
+    }
+}
+
+/// Says how to see a failure again.
+struct Replay {
+    seed: u64,
+    events: Vec<Event>,
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("JACKFIELD_SEED={} replays this history: {:?}", self.seed, self.events);
+        }
+    }
+}
+
+/// Enough that a rule taken out of the core is missed by some; under a minute without optimising.
+const SEEDS: u64 = 2000;

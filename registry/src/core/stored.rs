@@ -64,6 +64,9 @@ impl Core {
             timers: Timers::default(),
             log: remember(&stored),
             counts: Counts::default(),
+            doubts: BTreeMap::new(),
+            ended: Vec::new(),
+            heard_at: None,
             others: stored.others,
             rules,
         };

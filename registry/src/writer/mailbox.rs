@@ -6,7 +6,7 @@ use jackfield_wire::InstanceId;
 use jackfield_wire::registry::{Instance, InstancePatch, Override, ServicePatch, ServiceSettings};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::core::{Holder, Refused};
+use crate::core::{Found, Holder, Refused};
 
 /// What a peer wants changed.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub(crate) enum Ask {
     Deregister(Vec<InstanceId>),
     Order(InstancePatch),
     Set(ServicePatch),
+    /// What somebody found who looked; in its owner's name.
+    Probed(InstanceId, Found),
 }
 
 /// What became of it.
@@ -28,13 +30,14 @@ pub(crate) enum Done {
     Deregistered(u32),
     Ordered(Override),
     Set(ServiceSettings),
+    Noted,
 }
 
 impl Ask {
     /// Whether it may touch what belongs to others than who asks.
     pub(super) fn reaches_others(&self, holder: &Holder) -> bool {
         match self {
-            Self::Register(_) | Self::Heartbeat(_) => false,
+            Self::Register(_) | Self::Heartbeat(_) | Self::Probed(..) => false,
             Self::Deregister(_) => holder.operator,
             Self::Order(_) | Self::Set(_) => true,
         }

@@ -54,7 +54,11 @@ impl Shell {
         let view = Arc::new(View::new(core, Instant::now()));
         let (switch, works) = watch::channel(Mode::Works);
         let (sender, kept) = mpsc::unbounded_channel();
-        let (writer, mailbox) = Writer::new(Arc::clone(&view), Switched { works, kept: sender });
+        let (writer, mailbox) = Writer::new(
+            Arc::clone(&view),
+            Switched { works, kept: sender },
+            mpsc::unbounded_channel().0,
+        );
         let mut tasks = JoinSet::new();
         tasks.spawn(writer.run(CancellationToken::new()));
         Self { view, mailbox, switch, kept, _tasks: tasks }

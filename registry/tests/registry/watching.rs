@@ -160,3 +160,24 @@ async fn a_shutdown_ends_watches_regularly() {
     assert_eq!((report.connections, report.cut_off), (2, 0));
     soon(host.connection.closed()).await;
 }
+
+#[tokio::test]
+async fn a_poll_waits_for_a_change_of_what_it_asks_for() {
+    let world = World::new();
+    let host = world.host("left").await;
+    host.register(vec![instance("text", "left")]).await;
+    let client = world.client().await;
+    let calc = ListQuery { service: "calc".parse().ok(), ..ListQuery::default() };
+    let since = Some(client.list(calc.clone()).await.revision);
+    let poll = ListQuery { since, wait_ms: Some(1), ..calc.clone() };
+    let unchanged = client.list(poll).await;
+    assert!(unchanged.unchanged && unchanged.instances.is_empty());
+    let poll = ListQuery { since, wait_ms: Some(60_000), ..calc };
+    let change = async {
+        host.register(vec![instance("shapes", "left")]).await;
+        host.register(vec![instance("calc", "left")]).await;
+    };
+    let (found, ()) = tokio::join!(client.list(poll), change);
+    assert!(!found.unchanged);
+    assert_eq!(found.instances, [instance("calc", "left")]);
+}
