@@ -115,7 +115,9 @@ fn wrong_usage_ends_with_2_and_the_next_step() {
     jackfield.run(&["call", "a.b", "--x"]).failed(2, &["--x=VALUE"]);
     jackfield.run(&["ls", "--registry", "localhost"]).failed(2, &["127.0.0.1:9999"]);
     jackfield.run(&["ls", "--log", "a=b=c"]).failed(2, &["--log"]);
-    jackfield.run(&["registry", "--store", "file"]).failed(2, &["memory: or sqlite:PATH"]);
+    jackfield
+        .run(&["registry", "--store", "file"])
+        .failed(2, &["memory:, sqlite:PATH or etcd:ADDR"]);
     jackfield.run(&["registry", "--ttl", "3s"]).failed(2, &["at least twice the heartbeat"]);
 }
 
