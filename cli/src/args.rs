@@ -24,6 +24,8 @@ pub(crate) use operate::{
 };
 use store::StoreArgs;
 
+pub(crate) use store::RegistryTask;
+
 /// The whole command line.
 #[derive(Debug, Parser)]
 #[command(
@@ -172,7 +174,10 @@ pub(crate) struct HostSettings {
 
 /// `registry`
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct RegistryArgs {
+    #[command(subcommand)]
+    pub(crate) task: Option<RegistryTask>,
     /// The address to listen on
     #[arg(short, long, value_name = "ADDR", default_value = "127.0.0.1")]
     pub(crate) listen: IpAddr,

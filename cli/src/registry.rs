@@ -1,11 +1,12 @@
 //! `registry`: runs one until a signal ends it.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use jackfield_registry::{Registry, RegistryConfig, SpawnError, StoreConfig, StoreError};
 use jackfield_transport::{Role, StateDir};
 
-use crate::args::{Common, RegistryArgs};
+use crate::args::{Common, RegistryArgs, RegistryTask};
 use crate::exit::Exit;
 use crate::problem::{Outcome, Problem};
 use crate::setup;
@@ -14,6 +15,9 @@ use crate::terminal::Terminal;
 
 /// Runs a registry.
 pub(crate) fn run(args: RegistryArgs, common: &Common, terminal: Terminal) -> Outcome {
+    if let Some(RegistryTask::Repair { path }) = &args.task {
+        return repair(path, terminal);
+    }
     check_times(&args)?;
     let setup = setup::setup(common, Role::Registry, "registry")?;
     let mut config = RegistryConfig::new(SocketAddr::new(args.listen, args.port), setup.identity);
@@ -32,6 +36,25 @@ async fn serve(config: RegistryConfig, terminal: Terminal) -> Outcome {
     terminal.err("stopping: hosts and clients go on with what they know")?;
     signals.insist(&terminal, registry.shutdown(GRACE)).await;
     Ok(())
+}
+
+/// Says on stdout what is in the file now.
+fn repair(path: &Path, terminal: Terminal) -> Outcome {
+    let done = jackfield_registry::repair(path).map_err(|error| store_problem(&error))?;
+    let held = format!("{} instances and {} orders of operators", done.instances, done.orders);
+    let path = path.display();
+    let Some(aside) = done.aside else {
+        return Ok(terminal.out(format!("{path} is sound: {held}; nothing was changed"))?);
+    };
+    terminal.out(format!("{path} is repaired: {held} were saved"))?;
+    if done.lost > 0 {
+        terminal.err(format!(
+            "at least {} rows could not be read; hosts register again by themselves, what operators \
+             ordered must be ordered again",
+            done.lost
+        ))?;
+    }
+    Ok(terminal.err(format!("the damaged file is kept in {}", aside.display()))?)
 }
 
 /// A registry that did not start.

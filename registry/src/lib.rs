@@ -28,4 +28,4 @@ mod writer;
 pub use config::{EtcdConfig, RegistryConfig, StoreConfig};
 pub use server::{Registry, SpawnError};
 pub use status::RegistryStatus;
-pub use store::StoreError;
+pub use store::{Repaired, StoreError, repair};

@@ -15,13 +15,25 @@ mod contract;
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::path::Path;
 
 use crate::core::{Change, Front, Refused, Stored};
 
 pub use error::StoreError;
 pub(crate) use etcd::EtcdStore;
 pub(crate) use memory::MemoryStore;
+pub use sqlite::Repaired;
 pub(crate) use sqlite::SqliteStore;
+
+/// Makes a registry's SQLite file that is damaged one that can be opened, with every row that is
+/// sound; the damaged one is copied into a folder beside it. Does nothing to a file that is sound.
+///
+/// # Errors
+/// For a file that is in use, is another program's or a newer registry's, or where there is no room
+/// for two more of it.
+pub fn repair(path: &Path) -> Result<Repaired, StoreError> {
+    sqlite::repair(path, fastrand::u64(..))
+}
 
 /// Keeps changes.
 pub(crate) trait Store: Send + 'static {

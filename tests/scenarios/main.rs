@@ -11,8 +11,12 @@ mod documentation;
 mod floods;
 mod identity;
 mod outages;
+mod registries;
 mod reload;
 mod rolling;
+
+#[path = "../../registry/tests/stage/etcd.rs"]
+mod etcd;
 
 use std::path::Path;
 

@@ -43,7 +43,7 @@ pub(super) const REGISTRY: &str = "\
 Prints one line on stdout when it is ready. Ctrl-C or SIGTERM end it; hosts and clients go on with \
 what they know and come back to the next one. With a file as its store, the next one on the same \
 port serves the old set at once. One file serves one registry; a damaged one is refused with the \
-command that moves it away. Several registries over one etcd cluster serve one set: give hosts and \
+command that repairs it. Several registries over one etcd cluster serve one set: give hosts and \
 clients the addresses of all.
 
 Examples:
@@ -51,6 +51,7 @@ Examples:
   jackfield registry -p 0                              any free port, in memory
   jackfield registry --store memory:                   nothing outlives it
   jackfield registry --store sqlite:./registry.sqlite  in this file
+  jackfield registry repair ./registry.sqlite          after damage, with what is sound of it
   jackfield registry --store etcd:10.0.0.1:2379,10.0.0.2:2379  one of several over a cluster
   jackfield registry -l 10.0.0.5 --identity ./identity  for other machines";
 

@@ -2,8 +2,19 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueHint};
+use clap::{Args, Subcommand, ValueHint};
 use jackfield_registry::{EtcdConfig, StoreConfig};
+
+/// What else can be done with a registry.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RegistryTask {
+    /// Make a damaged store one that can be opened, with every row that is sound
+    Repair {
+        /// The file; the registry that uses it must have ended
+        #[arg(value_name = "PATH", value_hint = ValueHint::FilePath)]
+        path: PathBuf,
+    },
+}
 
 /// The store of a registry.
 #[derive(Debug, Args)]

@@ -15,10 +15,11 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// It is damaged. Without it the registry starts empty and hosts register again by themselves.
+    /// It is damaged. [`repair`](crate::repair) saves what is sound of it; hosts register the rest
+    /// again by themselves.
     #[error(
-        "{} is damaged ({what}): move it away by `{}` and start again; hosts register again by \
-         themselves", path.display(), move_away(path)
+        "{} is damaged ({what}): repair it by `jackfield registry repair {}` and start again; hosts \
+         register again by themselves what is lost", path.display(), quoted(path)
     )]
     Damaged {
         /// The file.
@@ -83,20 +84,7 @@ pub enum StoreError {
     },
 }
 
-/// A command for a shell. The write-ahead log has to go too: it would be applied to the next file
-/// of that name.
-fn move_away(path: &Path) -> String {
-    let beside = |suffix: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    let there = [path.to_owned(), beside("-wal"), beside("-shm")];
-    let there: Vec<_> = there.iter().filter(|path| path.exists()).map(|p| quoted(p)).collect();
-    let to = quoted(&beside(".damaged"));
-    format!("mkdir {to} && mv {} {to}", there.join(" "))
-}
-
+/// A word for a shell.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@".contains(c);

@@ -5,6 +5,7 @@
 //! old copy has lost is lost: put it there under another name than one that watchers knew.
 
 mod file;
+mod repair;
 mod rows;
 mod schema;
 
@@ -16,6 +17,9 @@ use tokio::sync::oneshot;
 use super::{NotKept, Store, StoreError};
 use crate::core::{Change, Stored};
 use file::File;
+
+pub use repair::Repaired;
+pub(crate) use repair::repair;
 
 /// The async end of the thread.
 #[derive(Debug)]

@@ -67,5 +67,8 @@ async fn a_damaged_file_is_refused_by_name_and_with_what_repairs_it() {
     let Err(error) = Registry::spawn(world.durable_config()) else { panic!("damaged, and taken") };
     assert!(matches!(error, SpawnError::Store(StoreError::Damaged { .. })), "{error}");
     let text = error.to_string();
-    assert!(text.contains("registry.sqlite is damaged") && text.contains("mv "), "{text}");
+    assert!(
+        text.contains("registry.sqlite is damaged") && text.contains("jackfield registry repair"),
+        "{text}"
+    );
 }

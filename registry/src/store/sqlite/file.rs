@@ -16,7 +16,7 @@ use crate::store::{NotKept, StoreError};
 /// An open store file, locked against every other process.
 #[derive(Debug)]
 pub(super) struct File {
-    connection: Connection,
+    pub(super) connection: Connection,
     epoch: u64,
 }
 
@@ -85,7 +85,7 @@ fn make_private(path: &Path) -> io::Result<()> {
 ///
 /// Exclusive before the first access: then the index of the write-ahead log is in memory, and no
 /// third file is needed.
-fn lock(path: &Path) -> Result<Connection, Unread> {
+pub(super) fn lock(path: &Path) -> Result<Connection, Unread> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(LOCK_PATIENCE)?;
@@ -152,7 +152,7 @@ fn refusal(path: &Path, error: Unread) -> StoreError {
     }
 }
 
-fn unusable(path: &Path, error: impl std::error::Error) -> StoreError {
+pub(super) fn unusable(path: &Path, error: impl std::error::Error) -> StoreError {
     StoreError::Unusable { path: path.to_owned(), what: error.to_string() }
 }
 

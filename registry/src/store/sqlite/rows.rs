@@ -2,10 +2,12 @@
 //! like any other.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use jackfield_transport::PeerId;
 use jackfield_wire::registry::{Instance, Override, ServiceSettings};
 use jackfield_wire::{InstanceId, ServiceKey, from_cbor, to_cbor};
+use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use sha2::{Digest as _, Sha256};
 
@@ -270,6 +272,21 @@ fn read_removal(row: &Row<'_>, latest: u64) -> Result<Removal, Unread> {
 
 fn check(good: bool, what: impl FnOnce() -> String) -> Result<(), Unread> {
     if good { Ok(()) } else { Err(Unread::Damaged(what())) }
+}
+
+/// The values of these columns, when the last of them is the seal of the others.
+pub(super) fn sealed(row: &Row<'_>, columns: Range<usize>) -> Option<Vec<Value>> {
+    let values: Vec<Value> = columns.map(|n| row.get(n)).collect::<Result<_, _>>().ok()?;
+    let (Value::Integer(found), rest) = values.split_last()? else { return None };
+    let part = |value: &Value| match value {
+        Value::Integer(number) => Some(number.to_le_bytes().to_vec()),
+        Value::Text(text) => Some(text.clone().into_bytes()),
+        Value::Blob(bytes) => Some(bytes.clone()),
+        Value::Null | Value::Real(_) => None,
+    };
+    let parts: Vec<Vec<u8>> = rest.iter().map(part).collect::<Option<_>>()?;
+    let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+    (seal(&parts) == *found).then_some(values)
 }
 
 /// A checksum of these parts, each with its length. Against damage, not against forgers: whoever can

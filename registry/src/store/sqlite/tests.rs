@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
 use jackfield_wire::registry::Instance;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::file::File;
+use super::repair::repair;
 use super::{SqliteStore, schema};
 use crate::core::fixture::{Bench, Keeper, instance};
 use crate::core::{Change, Stored};
@@ -163,10 +163,55 @@ fn what_is_not_sqlite_is_refused_with_the_command_that_repairs_it() {
     fs::write(&place.path, "once upon a time ".repeat(1000)).unwrap();
     let error = place.refused();
     assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
-    let text = error.to_string();
-    let command = text.split('`').nth(1).expect("a command");
-    assert!(Command::new("sh").args(["-c", command]).status().unwrap().success(), "{command}");
-    assert_eq!(place.open().unwrap().1, Stored { epoch: 7, ..Stored::default() });
+    let command = format!("`jackfield registry repair {}`", place.path.display());
+    assert!(error.to_string().contains(&command), "{error}");
+    let repaired = repair(&place.path, 8).unwrap();
+    assert_eq!((repaired.instances, repaired.lost), (0, 0));
+    let aside = repaired.aside.unwrap().join("registry.sqlite");
+    assert_eq!(fs::read(aside).unwrap().len(), 17_000);
+    assert_eq!(place.open().unwrap().1, Stored { epoch: 8, ..Stored::default() });
+}
+
+#[test]
+fn a_repair_leaves_a_sound_file_alone_and_a_file_in_use() {
+    let place = Place::new();
+    let stored = place.fill(4);
+    let repaired = repair(&place.path, 8).unwrap();
+    assert_eq!((repaired.instances, repaired.aside), (stored.records.len(), None));
+    let open = place.open().unwrap();
+    assert_eq!(open.1, stored);
+    assert!(matches!(repair(&place.path, 8), Err(StoreError::InUse { .. })));
+    let missing = place.dir.path().join("none");
+    assert!(matches!(repair(&missing, 8), Err(StoreError::Unusable { .. })));
+    assert!(!missing.exists());
+}
+
+#[test]
+fn a_repair_saves_what_is_sound_and_nothing_else() {
+    let place = Place::new();
+    let stored = place.fill(60);
+    let whole = fs::read(&place.path).unwrap();
+    let (mut repairs, mut saved) = (0, 0);
+    // Prime, so that flips fall on all kinds of places; the same ones every time.
+    for at in (0..whole.len()).step_by(307) {
+        let place = Place::new();
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        fs::write(&place.path, bytes).unwrap();
+        if !matches!(place.open(), Err(StoreError::Damaged { .. })) {
+            continue;
+        }
+        let repaired = repair(&place.path, 8).unwrap();
+        let (_, found) = place.open().expect("repaired");
+        assert_eq!(found.records.len(), repaired.instances);
+        assert!((found.epoch, found.authoritative) == (8, false), "watchers must begin anew");
+        assert!(found.records.iter().all(|record| stored.records.contains(record)), "made up");
+        repairs += 1;
+        saved += found.records.len();
+    }
+    assert!(repairs > 40, "only {repairs} were damaged");
+    let all = repairs * stored.records.len();
+    assert!(saved * 10 > all * 7, "{saved} of {all} were saved");
 }
 
 #[test]
