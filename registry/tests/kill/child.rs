@@ -1,5 +1,7 @@
 //! The registry as a process of its own, to kill it without any warning or to stop it for a while.
 
+#![allow(dead_code, reason = "tests stop it, benchmarks measure it")]
+
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -15,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 pub(crate) struct Plan {
     /// With the authority that everybody shares.
     pub(crate) dir: PathBuf,
-    /// `etcd:ADDR,ADDR`, or the name of a file in the folder.
+    /// `etcd:ADDR,ADDR`, `memory:`, or the name of a file in the folder.
     pub(crate) store: String,
     pub(crate) ttl: Duration,
 }
@@ -56,6 +58,10 @@ impl Serving {
         self.end();
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn stop(&self) {
         self.signal(Signal::STOP);
     }
@@ -88,6 +94,7 @@ pub(crate) async fn serve(dir: &Path, store: &str, ttl: &str) {
     let mut config = RegistryConfig::new((Ipv4Addr::LOCALHOST, 0).into(), identity);
     config.store = match store.strip_prefix("etcd:") {
         Some(members) => StoreConfig::Etcd(EtcdConfig::new(members.split(','))),
+        None if store == "memory:" => StoreConfig::Memory,
         None => StoreConfig::Sqlite(dir.join(store)),
     };
     config.ttl = Duration::from_millis(ttl.parse().expect("milliseconds"));
