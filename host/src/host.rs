@@ -252,14 +252,15 @@ fn check_folder(folder: &Path) -> Result<(), SpawnError> {
     if is_open_to_all(&std::fs::metadata(folder).map_err(failed)?) {
         tracing::warn!(
             folder = %folder.display(),
-            "every user of this machine may put plugins into the folder; to keep that to yourself \
-             and your group, take the right away (chmod o-w)"
+            "every user of this machine may take plugins out of the folder; to keep that to \
+             yourself and your group, take the right away (chmod o-w)"
         );
     }
     Ok(())
 }
 
-/// Warned about and not refused: guests are granted nothing, and a container's volume often is.
+/// Warned about and not refused: files of strangers are refused one by one, and the volume of a
+/// container often is open.
 #[cfg(unix)]
 fn is_open_to_all(folder: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
