@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jackfield_wire::reflect::ServiceInfo;
+use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::compile::Compiled;
-use crate::engine;
+use crate::engine::{self, Concurrency};
 use crate::limits::HostLimits;
 use crate::plugin::{self, Loader, Rejection};
 use crate::reload;
@@ -44,10 +45,19 @@ fn examine(path: &Path) -> Result<ServiceInfo, Rejection> {
     let bytes = reload::read_once(path, limits.plugin_file)?;
     let generation = plugin::generation(&bytes);
     let internal = |error: &dyn std::fmt::Display| Rejection::Internal(error.to_string());
-    let engine = engine::checking(&limits).map_err(|error| internal(&error))?;
-    let loader = Loader::new(&engine, limits, Arc::default()).map_err(|error| internal(&error))?;
+    let engine =
+        |concurrency| engine::checking(&limits, concurrency).map_err(|error| internal(&error));
+    let compiled = |engine: &Engine, bytes: &[u8]| {
+        Component::from_binary(engine, bytes)
+            .map_err(|error| Rejection::of_compile_error(&format!("{error:#}")))
+    };
+    let plain = engine(Concurrency::Off)?;
+    let loader = Loader::new(&plain, Arc::clone(&limits), Arc::default())
+        .map_err(|error| internal(&error))?;
     let candidate = loader.candidate(service, bytes.into(), (manifest, generation))?;
-    let component = Component::from_binary(&engine, candidate.bytes())
-        .map_err(|error| Rejection::of_compile_error(&format!("{error:#}")))?;
+    let component = match compiled(&plain, candidate.bytes()) {
+        Err(Rejection::Async(_)) => compiled(&engine(Concurrency::On)?, candidate.bytes())?,
+        component => component?,
+    };
     Ok(candidate.link(Compiled { component, in_use: None })?.info(None))
 }

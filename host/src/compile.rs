@@ -11,6 +11,7 @@
 
 mod child;
 mod cpu;
+mod pair;
 mod parent;
 mod store;
 
@@ -24,9 +25,10 @@ use wasmtime::component::Component;
 use wasmtime::{Cache, Engine};
 
 pub use child::compile_child;
+pub(crate) use pair::Compilers;
 pub(crate) use store::InUse;
 
-use crate::engine::{self, CodeSettings, EngineError};
+use crate::engine::{self, CodeSettings, Concurrency, EngineError};
 use crate::limits::HostLimits;
 use crate::plugin::{self, Rejection};
 use store::CodeStore;
@@ -49,8 +51,8 @@ pub enum Compiler {
     InProcess,
 }
 
-/// Compiles for one host.
-pub(crate) struct Compile {
+/// Compiles for one engine.
+struct Compile {
     engine: Engine,
     code: CodeSettings,
     compiler: Compiler,
@@ -90,22 +92,23 @@ impl Compile {
     ///
     /// # Errors
     /// See [`EngineError`].
-    pub(crate) fn new(
+    fn new(
         compiler: Compiler,
         state: &Path,
         limits: Arc<HostLimits>,
+        concurrency: Concurrency,
+        turn: Arc<Semaphore>,
     ) -> Result<Self, EngineError> {
         let cache = cache(&compiler, state);
-        let (engine, code) = engine::serving(&limits, cache.clone())?;
+        let (engine, code) = engine::serving(&limits, cache.clone(), concurrency)?;
         let children = matches!(compiler, Compiler::Child { .. });
         let store =
             cache.as_ref().filter(|_| children).map(|_| Arc::new(CodeStore::new(state, &engine)));
-        let turn = Arc::new(Semaphore::new(1));
         Ok(Self { engine, code, compiler, cache, store, limits, turn })
     }
 
     /// The engine that serves calls.
-    pub(crate) fn engine(&self) -> &Engine {
+    fn engine(&self) -> &Engine {
         &self.engine
     }
 
@@ -117,7 +120,7 @@ impl Compile {
     ///
     /// # Errors
     /// Why these bytes cannot serve.
-    pub(crate) async fn component(&self, bytes: &Arc<[u8]>) -> Result<Compiled, Rejection> {
+    async fn component(&self, bytes: &Arc<[u8]>) -> Result<Compiled, Rejection> {
         let content = plugin::generation(bytes);
         let turn = Arc::clone(&self.turn).acquire_owned().await;
         let turn = turn.expect("nobody closes it");
@@ -217,8 +220,8 @@ mod tests {
         let limits = Arc::new(HostLimits { concurrency: 1, ..HostLimits::default() });
         let child = Compiler::Child { program: "unused".into(), arguments: Vec::new() };
         for compiler in [child, Compiler::InProcess] {
-            let compile = Compile::new(compiler, file.path(), Arc::clone(&limits));
-            assert!(compile.expect("an engine").cache.is_none());
+            let compile = Compilers::new(compiler, file.path(), Arc::clone(&limits));
+            assert!(compile.expect("an engine").is_without_cache());
         }
     }
 }

@@ -15,6 +15,7 @@ mod operators;
 mod request;
 mod run;
 mod schedule;
+mod together;
 mod trap;
 mod unread;
 
@@ -253,7 +254,12 @@ impl Dispatch {
             .prepare(request.positional(), request.named())
             .map_err(|e| Failure::not_executed(Status::InvalidArgument, e.to_string()))?;
         let held = (permit, self.ticker.running());
-        let end = run::guest(&self.lane, call, arguments, &self.limits, held).await;
+        let end = match plugin.keeper().shared() {
+            Some(shared) => {
+                together::guest(&self.lane, shared, &call, arguments, &self.limits, held).await
+            }
+            None => run::guest(&self.lane, call, arguments, &self.limits, held).await,
+        };
         let (outcome, message) = match &end {
             Ok(_) => (Outcome::Good, ""),
             Err(fault) => fault.outcome(),

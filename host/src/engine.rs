@@ -4,6 +4,7 @@
 //! It must never read compiled code from the plugin folder, and never let a guest that spins hold
 //! a thread of the runtime: guests yield at every tick of the epoch.
 
+mod pair;
 mod ticker;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use wasmtime::{
     Cache, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
 };
 
+pub(crate) use pair::Engines;
 pub(crate) use ticker::{Pulse, Running, Ticker};
 
 use crate::limits::HostLimits;
@@ -31,16 +33,28 @@ pub struct EngineError {
     source: Box<dyn std::error::Error + Send + Sync>,
 }
 
+/// Whether components may have asynchronous functions.
+///
+/// An engine with them makes each call of a kept instance up to three times as dear, so those
+/// without get an engine without.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Concurrency {
+    #[default]
+    Off,
+    On,
+}
+
 /// What decides compiled code, of all that can differ from one engine here to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CodeSettings {
     /// Bytes of address space for each memory.
     reservation: u64,
+    concurrency: Concurrency,
 }
 
 impl Default for CodeSettings {
     fn default() -> Self {
-        Self { reservation: FULL_RESERVATION }
+        Self { reservation: FULL_RESERVATION, concurrency: Concurrency::Off }
     }
 }
 
@@ -52,11 +66,12 @@ impl Default for CodeSettings {
 pub(crate) fn serving(
     limits: &HostLimits,
     cache: Option<Cache>,
+    concurrency: Concurrency,
 ) -> Result<(Engine, CodeSettings), EngineError> {
-    let mut config = features();
+    let mut config = features(concurrency);
     config.cache(cache);
     config.parallel_compilation(false);
-    engine(limits, config)
+    engine(limits, config, concurrency)
 }
 
 /// Makes an engine that only looks at a component: the same features and the same bounds of an
@@ -64,9 +79,12 @@ pub(crate) fn serving(
 ///
 /// # Errors
 /// See [`EngineError`].
-pub(crate) fn checking(limits: &HostLimits) -> Result<Engine, EngineError> {
+pub(crate) fn checking(
+    limits: &HostLimits,
+    concurrency: Concurrency,
+) -> Result<Engine, EngineError> {
     let room = HostLimits { concurrency: 1, idle_instances: 0, ..limits.clone() };
-    let (engine, _) = engine(&room, features())?;
+    let (engine, _) = engine(&room, features(concurrency), concurrency)?;
     Ok(engine)
 }
 
@@ -75,13 +93,17 @@ pub(crate) fn checking(limits: &HostLimits) -> Result<Engine, EngineError> {
 /// # Errors
 /// When wasmtime refuses the settings.
 pub(crate) fn compiling(code: CodeSettings, cache: Option<Cache>) -> wasmtime::Result<Engine> {
-    let mut config = features();
+    let mut config = features(code.concurrency);
     config.cache(cache);
     config.memory_reservation(code.reservation);
     Engine::new(&config)
 }
 
-fn engine(limits: &HostLimits, mut config: Config) -> Result<(Engine, CodeSettings), EngineError> {
+fn engine(
+    limits: &HostLimits,
+    mut config: Config,
+    concurrency: Concurrency,
+) -> Result<(Engine, CodeSettings), EngineError> {
     let instances = instances(limits);
     let most = u64::try_from(limits.plugin_maximum().memory).unwrap_or(FULL_RESERVATION);
     let small = most.next_multiple_of(WASM_PAGE);
@@ -97,7 +119,7 @@ fn engine(limits: &HostLimits, mut config: Config) -> Result<(Engine, CodeSettin
         config.max_wasm_stack(limits.stack);
         config.async_stack_size(limits.stack + HOST_STACK);
         match Engine::new(&config) {
-            Ok(engine) => return Ok((engine, CodeSettings { reservation })),
+            Ok(engine) => return Ok((engine, CodeSettings { reservation, concurrency })),
             Err(error) => last = Some((reservation * u64::from(memories), error)),
         }
     }
@@ -119,10 +141,19 @@ fn instances(limits: &HostLimits) -> u32 {
 ///
 /// Each feature turned off is one less way into the engine; all the advisories of the last year
 /// that let a guest out were in features of this list.
-fn features() -> Config {
+fn features(concurrency: Concurrency) -> Config {
     let mut config = Config::new();
     config.wasm_component_model(true);
-    config.concurrency_support(false);
+    let on = matches!(concurrency, Concurrency::On);
+    config.concurrency_support(on);
+    if on {
+        // What WASI 0.3 needs, and no more of what the proposal still adds.
+        config.wasm_component_model_async(true);
+        config.wasm_component_model_more_async_builtins(false);
+        config.wasm_component_model_async_stackful(false);
+        config.wasm_component_model_threading(false);
+        config.wasm_component_model_error_context(false);
+    }
     config.wasm_gc(false);
     config.wasm_function_references(false);
     config.wasm_exceptions(false);
@@ -198,7 +229,7 @@ mod tests {
 
     #[test]
     fn features_that_plugins_do_not_need_are_off() {
-        let engine = checking(&HostLimits::default()).expect("the settings hold");
+        let engine = checking(&HostLimits::default(), Concurrency::Off).expect("the settings hold");
         // QuickJS, and with it every JavaScript plugin, is built with tail calls.
         for wat in ["(module (memory 1))", "(module (func return_call 0))"] {
             assert!(!refused(&engine, wat), "{wat}");

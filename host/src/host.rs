@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::{Catalog, RejectedFile};
-use crate::compile::Compile;
+use crate::compile::Compilers;
 use crate::config::HostConfig;
 use crate::dispatch::{Dispatch, Operators};
 use crate::engine::{EngineError, Ticker};
@@ -121,13 +121,13 @@ impl Host {
         check_folder(&config.folder)?;
         let limits = Arc::new(config.limits.clone());
         let compiler = config.compiler.clone();
-        let compile = Compile::new(compiler, config.state.path(), Arc::clone(&limits))?;
+        let compile = Compilers::new(compiler, config.state.path(), Arc::clone(&limits))?;
         let internal = |what: &dyn std::fmt::Display| SpawnError::Internal(what.to_string());
         let defaults = Arc::new(config.plugins.clone());
-        let loader = Loader::new(compile.engine(), Arc::clone(&limits), defaults)
+        let loader = Loader::new(compile.engines().plain(), Arc::clone(&limits), defaults)
             .map_err(|e| internal(&e))?;
         let stores = loader.stores().clone();
-        let ticker = Ticker::spawn(compile.engine().clone()).map_err(|e| internal(&e))?;
+        let ticker = Ticker::spawn(Arc::clone(compile.engines())).map_err(|e| internal(&e))?;
         let pulse = ticker.pulse();
         let catalog = Arc::new(Catalog::new());
         let (events, _) = broadcast::channel(EVENTS);

@@ -3,6 +3,7 @@
 //! - Fresh, the default: nothing is kept. No caller sees what another one left.
 //! - Reuse: an instance serves one call at a time, and is kept until it has served so many, is ten
 //!   minutes old, or was idle for half a minute.
+//! - Concurrent: many calls at once in one instance (`shared`).
 //! - Single: the only instance is kept as long as it can be, with what its calls left in it.
 //!
 //! Whatever the strategy, an instance whose call trapped, passed its deadline or lost its caller is
@@ -10,6 +11,7 @@
 //! engine's pool that no running call needs.
 
 mod room;
+mod shared;
 mod tend;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +22,7 @@ use wasmtime::Store;
 use wasmtime::component::Instance;
 
 pub(crate) use room::{NoRoom, Room, Slot};
+pub(crate) use shared::{Job, Seed, Shared};
 pub(crate) use tend::tend;
 
 use crate::guest::{Guest, Output};
@@ -57,6 +60,7 @@ pub(crate) struct Keeper {
     /// dropped.
     kept: Mutex<Vec<Kept>>,
     rests: AtomicBool,
+    shared: Shared,
 }
 
 impl Live {
@@ -79,7 +83,8 @@ impl Live {
 
 impl Keeper {
     pub(crate) fn new(strategy: Instances, room: Room) -> Self {
-        Self { strategy, room, kept: Mutex::default(), rests: AtomicBool::new(false) }
+        let (kept, rests) = (Mutex::default(), AtomicBool::new(false));
+        Self { strategy, room, kept, rests, shared: Shared::default() }
     }
 
     pub(crate) fn strategy(&self) -> Instances {
@@ -89,6 +94,19 @@ impl Keeper {
     /// Whether all calls share what is in one instance.
     pub(crate) fn is_single(&self) -> bool {
         matches!(self.strategy, Instances::Single)
+    }
+
+    /// The instance that calls share, when the plugin asks for one.
+    pub(crate) fn shared(&self) -> Option<&Shared> {
+        matches!(self.strategy, Instances::Concurrent).then_some(&self.shared)
+    }
+
+    /// Room for an instance that stays.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn claim(&self) -> Result<Slot, NoRoom> {
+        self.room.claim()
     }
 
     /// How many instances are kept and serve no call.
@@ -157,6 +175,7 @@ impl Keeper {
 
     /// Lets go of what has been idle for long.
     pub(crate) fn sweep(&self, now: Instant) {
+        self.shared.sweep(now);
         if self.is_single() {
             return;
         }

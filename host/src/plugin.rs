@@ -10,7 +10,7 @@ mod introspect;
 mod rejection;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jackfield_wire::Generation;
 use jackfield_wire::name::{BUILTIN_SERVICE, ServiceName};
@@ -36,6 +36,8 @@ use introspect::Exported;
 #[derive(Clone)]
 pub(crate) struct Loader {
     linker: Arc<Linker<Guest>>,
+    /// Made when a component needs it.
+    concurrent: Arc<OnceLock<Linker<Guest>>>,
     limits: Arc<HostLimits>,
     defaults: Arc<PluginDefaults>,
     stores: Stores,
@@ -52,7 +54,14 @@ impl Loader {
         let mut linker = Linker::new(engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         let room = keeper::Room::new(limits.idle_instances);
-        Ok(Self { linker: Arc::new(linker), limits, defaults, stores: Stores::default(), room })
+        Ok(Self {
+            linker: Arc::new(linker),
+            concurrent: Arc::default(),
+            limits,
+            defaults,
+            stores: Stores::default(),
+            room,
+        })
     }
 
     /// The stores of all that it makes.
@@ -79,6 +88,22 @@ impl Loader {
         let loader = self.clone();
         Ok(Candidate { loader, service, bytes, generation, manifest, settings })
     }
+
+    /// The linker of a component's engine: the one that this was made for, or the one for
+    /// asynchronous functions, with WASI 0.3 besides.
+    fn linker(&self, engine: &Engine) -> Result<&Linker<Guest>, Rejection> {
+        if Engine::same(engine, self.linker.engine()) {
+            return Ok(&self.linker);
+        }
+        if let Some(linker) = self.concurrent.get() {
+            return Ok(linker);
+        }
+        let internal = |error: wasmtime::Error| Rejection::Internal(chain(&error));
+        let mut linker = Linker::new(engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(internal)?;
+        wasmtime_wasi::p3::add_to_linker(&mut linker).map_err(internal)?;
+        Ok(self.concurrent.get_or_init(|| linker))
+    }
 }
 
 /// What may become a plugin.
@@ -97,13 +122,18 @@ impl Candidate {
         &self.bytes
     }
 
+    /// Which instances will serve its calls.
+    pub(crate) fn instances(&self) -> Instances {
+        self.settings.instances
+    }
+
     /// Links what was compiled from its bytes.
     ///
     /// # Errors
     /// Why it cannot serve.
     pub(crate) fn link(self, compiled: Compiled) -> Result<Plugin, Rejection> {
         let Compiled { component, in_use } = compiled;
-        let linker = &self.loader.linker;
+        let linker = self.loader.linker(component.engine())?;
         let pre = linker.instantiate_pre(&component).map_err(|error| {
             match imports::missing(&component, linker) {
                 none if none.is_empty() => Rejection::Link(chain(&error)),
@@ -189,7 +219,7 @@ pub(crate) struct Plugin {
 /// One method of a plugin.
 pub(crate) struct Method {
     info: MethodInfo,
-    plan: MethodPlan,
+    plan: Arc<MethodPlan>,
     index: ComponentExportIndex,
 }
 
@@ -200,6 +230,11 @@ impl Method {
 
     pub(crate) fn plan(&self) -> &MethodPlan {
         &self.plan
+    }
+
+    /// The same for a call that outlives its plugin.
+    pub(crate) fn shared_plan(&self) -> Arc<MethodPlan> {
+        Arc::clone(&self.plan)
     }
 
     /// Where an instance has it.
@@ -351,7 +386,7 @@ impl Plugin {
             return self.refused.push(RefusedFunction { name: qualified, reason });
         }
         let index = self.methods.len();
-        self.methods.push(Method { info, plan, index: function.index });
+        self.methods.push(Method { info, plan: Arc::new(plan), index: function.index });
         self.names.insert(name, index);
         self.names.insert(qualified, index);
     }

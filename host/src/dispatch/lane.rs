@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
 
 /// The threads for long computations.
@@ -47,38 +47,52 @@ impl Lane {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
-        let mut work = Box::pin(work);
-        let mut computed = Duration::ZERO;
-        let ended = poll_fn(|context| {
-            let began = Instant::now();
-            let polled = work.as_mut().poll(context);
-            computed += began.elapsed();
-            match polled {
-                Poll::Ready(value) => Poll::Ready(Some(value)),
-                Poll::Pending if computed >= SHORT => Poll::Ready(None),
-                Poll::Pending => Poll::Pending,
-            }
-        });
-        match ended.await {
-            Some(value) => Some(value),
-            None => self.take_over(work).await,
-        }
+        let runtime = self.runtime.as_ref()?;
+        moving(Box::pin(work), runtime.handle(), |computed, took| *computed += took).await
     }
 
-    async fn take_over<T: Send + 'static>(
-        &self,
-        work: Pin<Box<dyn Future<Output = T> + Send>>,
-    ) -> Option<T> {
-        let runtime = self.runtime.as_ref()?;
-        // Its drop ends the task.
+    /// Starts what serves many calls: here, and on the lane's threads once it has computed for long
+    /// without a pause. Ends when the answer is dropped.
+    pub(super) fn start(&self, work: impl Future<Output = ()> + Send + 'static) -> JoinSet<()> {
         let mut task = JoinSet::new();
-        task.spawn_on(work, runtime.handle());
-        match task.join_next().await? {
-            Ok(value) => Some(value),
-            Err(error) => {
-                error.try_into_panic().map_or(None, |panic| std::panic::resume_unwind(panic))
-            }
+        if let Some(handle) = self.runtime.as_ref().map(|runtime| runtime.handle().clone()) {
+            task.spawn(async move {
+                let burst = |computed: &mut Duration, took: Duration| {
+                    *computed = if took < PAUSE { Duration::ZERO } else { *computed + took };
+                };
+                moving(Box::pin(work), &handle, burst).await;
+            });
         }
+        task
+    }
+}
+
+/// Polls `work` here until it has computed for long, as `count` adds it up, and elsewhere then.
+async fn moving<T: Send + 'static>(
+    mut work: Pin<Box<dyn Future<Output = T> + Send>>,
+    elsewhere: &Handle,
+    count: impl Fn(&mut Duration, Duration),
+) -> Option<T> {
+    let mut computed = Duration::ZERO;
+    let ended = poll_fn(|context| {
+        let began = Instant::now();
+        let polled = work.as_mut().poll(context);
+        count(&mut computed, began.elapsed());
+        match polled {
+            Poll::Ready(value) => Poll::Ready(Some(value)),
+            Poll::Pending if computed >= SHORT => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    });
+    if let Some(value) = ended.await {
+        return Some(value);
+    }
+    // Its drop ends the task.
+    let mut task = JoinSet::new();
+    task.spawn_on(work, elsewhere);
+    match task.join_next().await? {
+        Ok(value) => Some(value),
+        Err(error) => error.try_into_panic().map_or(None, |panic| std::panic::resume_unwind(panic)),
     }
 }
 
@@ -114,6 +128,9 @@ const NICE: i32 = 10;
 /// microseconds, which a call of this length does not notice; twice as long would show in the
 /// slowest hundredth of its neighbours.
 const SHORT: Duration = Duration::from_millis(2);
+
+/// A poll shorter than half a tick ended because there was nothing to compute.
+const PAUSE: Duration = Duration::from_micros(500);
 
 #[cfg(test)]
 mod tests {

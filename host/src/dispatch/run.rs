@@ -163,13 +163,17 @@ fn failed(call: &Call, error: CallError, executed: Executed, output: &Output) ->
         CallError::Guest(error) => {
             trap::failure(&error, executed, &output.finish(), call.plugin.limits())
         }
-        CallError::Result(error @ WriteError::TooLarge { .. }) => {
-            Failure::new(Status::ResourceExhausted, executed, error.to_string())
-        }
-        CallError::Result(error @ WriteError::Type(_)) => {
-            Failure::new(Status::Internal, executed, error.to_string())
-        }
+        CallError::Result(error) => unwritten(&error, executed),
     }
+}
+
+/// What a caller is told whose result cannot be told.
+pub(super) fn unwritten(error: &WriteError, executed: Executed) -> Failure {
+    let status = match error {
+        WriteError::TooLarge { .. } => Status::ResourceExhausted,
+        WriteError::Type(_) => Status::Internal,
+    };
+    Failure::new(status, executed, error.to_string())
 }
 
 fn and_lost(failure: &Failure, calls: u32) -> Failure {
@@ -181,7 +185,8 @@ fn and_lost(failure: &Failure, calls: u32) -> Failure {
     Failure::new(failure.status, failure.executed, text)
 }
 
-fn past_deadline(call: &Call, executed: Executed, stderr: &str) -> Failure {
+/// What a caller is told whose call was stopped.
+pub(super) fn past_deadline(call: &Call, executed: Executed, stderr: &str) -> Failure {
     let text = format!(
         "{}.{} had not ended after {:?}, its deadline, and was stopped{}",
         call.plugin.service(),

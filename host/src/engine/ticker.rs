@@ -1,4 +1,4 @@
-//! Counts the engine's epoch, from a thread of its own so that no load on the runtime delays it.
+//! Counts the engines' epochs, from a thread of its own so that no load on the runtime delays it.
 //!
 //! Ends when it was dropped and no guest runs any more: one that still spins must meet its next tick
 //! to be stopped at all.
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use wasmtime::Engine;
+use super::Engines;
 
 /// The thread that counts.
 pub(crate) struct Ticker {
@@ -22,17 +22,17 @@ struct Shared {
 }
 
 impl Ticker {
-    /// Starts to count for `engine`.
+    /// Starts to count for `engines`.
     ///
     /// # Errors
     /// When the system has no thread left.
-    pub(crate) fn spawn(engine: Engine) -> std::io::Result<Self> {
+    pub(crate) fn spawn(engines: Arc<Engines>) -> std::io::Result<Self> {
         let shared =
             Arc::new(Shared { running: AtomicUsize::new(0), stop: AtomicBool::new(false) });
         let counted = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("jackfield-epoch".into())
-            .spawn(move || count(&engine, &counted))?;
+            .spawn(move || count(&engines, &counted))?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
@@ -81,14 +81,14 @@ impl Drop for Running {
     }
 }
 
-fn count(engine: &Engine, shared: &Shared) {
+fn count(engines: &Engines, shared: &Shared) {
     loop {
         let busy = shared.running.load(Ordering::Relaxed) > 0;
         if !busy && shared.stop.load(Ordering::Relaxed) {
             return;
         }
         std::thread::park_timeout(if busy { BUSY_TICK } else { IDLE_TICK });
-        engine.increment_epoch();
+        engines.tick();
     }
 }
 

@@ -113,7 +113,9 @@ mod tests {
     use crate::limits::HostLimits;
 
     fn missing_of(wat: &str) -> Vec<String> {
-        let engine = crate::engine::checking(&HostLimits::default()).unwrap();
+        let engine =
+            crate::engine::checking(&HostLimits::default(), crate::engine::Concurrency::Off)
+                .unwrap();
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).unwrap();
         let component = Component::new(&engine, wat::parse_str(wat).unwrap()).unwrap();

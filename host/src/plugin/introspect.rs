@@ -124,7 +124,9 @@ mod tests {
                 (export "wasi:cli/run@0.2.0" (instance $one))
                 (export "demo:math/init@0.1.0" (instance $one)))"#
         );
-        let engine = crate::engine::checking(&HostLimits::default()).expect("an engine");
+        let engine =
+            crate::engine::checking(&HostLimits::default(), crate::engine::Concurrency::Off)
+                .expect("an engine");
         let bytes = wat::parse_str(wat).expect("valid WAT");
         let component = Component::new(&engine, bytes).expect("a component");
         let all = exported(&component);

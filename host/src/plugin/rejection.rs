@@ -52,8 +52,11 @@ pub enum Rejection {
     /// It needs what the engine has turned off.
     #[error("uses a proposal that this host leaves off; build the plugin without it: {0}")]
     Feature(String),
-    /// Its exports or imports are asynchronous.
-    #[error("uses component-model async, which this version does not host yet ({0})")]
+    /// It needs a part of component-model async that the engine has turned off.
+    #[error(
+        "uses a part of component-model async that this host leaves off; it takes what WASI 0.3 \
+         needs: async functions, streams and futures ({0})"
+    )]
     Async(String),
     /// Imports that nothing satisfies.
     #[error(
@@ -213,7 +216,8 @@ mod tests {
 
     #[test]
     fn a_feature_that_is_off_is_told_apart_from_a_broken_file() {
-        let engine = engine::checking(&HostLimits::default()).expect("the settings hold");
+        let engine = engine::checking(&HostLimits::default(), crate::engine::Concurrency::Off)
+            .expect("the settings hold");
         let rejection = |wat: &str| {
             let bytes = wat::parse_str(wat).expect("it is valid text");
             let Err(error) = Component::new(&engine, bytes) else { panic!("{wat} is taken") };

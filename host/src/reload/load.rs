@@ -10,7 +10,7 @@ use super::decide::Stamp;
 use super::file::{self, Content, ManifestFile};
 use super::{compat, trial};
 use crate::catalog::Catalog;
-use crate::compile::Compile;
+use crate::compile::Compilers;
 use crate::engine::Pulse;
 use crate::limits::HostLimits;
 use crate::manifest::Manifest;
@@ -20,7 +20,7 @@ use crate::plugin::{self, Candidate, Loader, Method, Plugin, Rejection};
 #[derive(Clone)]
 pub(crate) struct Workshop {
     pub(crate) loader: Loader,
-    pub(crate) compile: Arc<Compile>,
+    pub(crate) compile: Arc<Compilers>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) limits: Arc<HostLimits>,
     pub(crate) pulse: Pulse,
@@ -98,7 +98,7 @@ impl Workshop {
         let loader = self.loader.clone();
         let candidate: Candidate =
             blocking(move || loader.candidate(service, bytes, (manifest, generation))).await?;
-        let compiled = self.compile.component(candidate.bytes()).await?;
+        let compiled = self.compile.component(candidate.bytes(), candidate.instances()).await?;
         let plugin = blocking(move || candidate.link(compiled)).await?;
         if let Some(running) = self.catalog.now().plugin(plugin.service().as_str()) {
             compare(running, &plugin, accept)?;

@@ -3,7 +3,7 @@
 use jackfield_wire::Type;
 use jackfield_wire::ty::Signature;
 use wasmtime::component::types::ComponentFunc;
-use wasmtime::component::{Func, Val};
+use wasmtime::component::{Accessor, Func, Val};
 use wasmtime::{AsContextMut, StoreContextMut};
 
 use super::arguments::{Argument, ArgumentError, ArgumentReader};
@@ -118,6 +118,27 @@ impl MethodPlan {
             Some(shape) => shape.call(store, function, arguments.0, writer).await,
             None => self.call_dynamic(store, function, arguments.0, writer).await,
         }
+    }
+
+    /// The same beside other calls of the instance. Lists of bytes go through tagged values.
+    ///
+    /// # Errors
+    /// As [`Self::call`]; a trap ends the instance instead, and this call with it.
+    ///
+    /// # Cancel safety
+    /// A dropped call goes on in the guest.
+    pub(crate) async fn call_beside_others<T: Send + 'static>(
+        &self,
+        accessor: &Accessor<T>,
+        function: Func,
+        arguments: Prepared,
+        limit: usize,
+    ) -> Result<Answer, CallError> {
+        let params: Vec<Val> = arguments.0.into_iter().map(Argument::into_val).collect();
+        let mut results = vec![Val::Bool(false); usize::from(self.signature.result.is_some())];
+        let called = function.call_concurrent(accessor, &params, &mut results).await;
+        called.map_err(CallError::Guest)?;
+        Ok(self.answer(results.first(), Writer::new(limit))?)
     }
 
     async fn call_dynamic<T: Send>(

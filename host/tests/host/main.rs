@@ -2,6 +2,7 @@
 
 mod builtin;
 mod calls;
+mod concurrent;
 mod copies;
 mod folder;
 mod instances;

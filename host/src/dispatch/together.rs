@@ -1,0 +1,79 @@
+//! Runs a call in an instance that others run in as well.
+//!
+//! Its permit goes back with its answer. At its deadline, or when its caller goes away, the call
+//! alone is given up; the instance decides what becomes of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jackfield_wire::{Executed, Failure, Status};
+
+use super::fault::Fault;
+use super::gate::Permit;
+use super::lane::Lane;
+use super::{Call, End, run, trap};
+use crate::engine::Running;
+use crate::guest::{Guest, Output, Source};
+use crate::keeper::{Job, Seed, Shared};
+use crate::limits::HostLimits;
+use crate::value::{Answer, CallError, Prepared};
+
+/// Calls the method with `arguments` until the call's deadline, in the instance of `shared`.
+pub(super) async fn guest(
+    lane: &Lane,
+    shared: &Shared,
+    call: &Call,
+    arguments: Prepared,
+    limits: &HostLimits,
+    (_permit, running): (Permit, Running),
+) -> Result<End, Fault> {
+    let keeper = call.plugin.keeper();
+    let seed = || {
+        let slot = keeper
+            .claim()
+            .map_err(|full| Failure::not_executed(Status::ResourceExhausted, full.to_string()))?;
+        let service = call.plugin.service().as_str().into();
+        // Nobody can tell which of its calls wrote something.
+        let source = Source { service, method: "*".into() };
+        let output = Output::new(source, call.plugin.log().clone());
+        let store = Guest::store(&call.plugin, limits, &output);
+        Ok::<_, Failure>(Seed { store, pre: call.plugin.pre().clone(), slot })
+    };
+    let worker = shared.worker(seed, |work| lane.start(work))?;
+    let started = Arc::new(AtomicBool::new(false));
+    let begun = Arc::clone(&started);
+    let method = call.method();
+    let job = Job {
+        plan: method.shared_plan(),
+        index: method.index().clone(),
+        arguments,
+        limit: call.plugin.limits().result,
+        begun: Box::new(move || begun.store(true, Ordering::Relaxed)),
+        running,
+    };
+    let ended = tokio::time::timeout_at(call.deadline, worker.call(job)).await;
+    let executed = if started.load(Ordering::Relaxed) { Executed::Yes } else { Executed::No };
+    let failure = match ended {
+        Ok(Some(Ok(Answer::Ok(json)))) => {
+            let has_result = method.plan().signature().result.is_some();
+            return Ok(End::Value(has_result.then_some(json)));
+        }
+        Ok(Some(Ok(Answer::Application(json)))) => return Ok(End::Application(json)),
+        Ok(Some(Err(CallError::Guest(error)))) => {
+            trap::failure(&error, executed, "", call.plugin.limits())
+        }
+        Ok(Some(Err(CallError::Result(error)))) => run::unwritten(&error, executed),
+        Ok(None) => match worker.error() {
+            Some(error) => and_others(&trap::failure(error, executed, "", call.plugin.limits())),
+            None => Failure::new(Status::Unavailable, executed, "the instance ended; try again"),
+        },
+        Err(_) => run::past_deadline(call, executed, ""),
+    };
+    Err(failure.into())
+}
+
+fn and_others(failure: &Failure) -> Failure {
+    let text =
+        format!("{}; it ended all calls of the instance that this one shared", failure.message);
+    Failure::new(failure.status, failure.executed, text)
+}

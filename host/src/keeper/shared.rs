@@ -1,0 +1,218 @@
+//! One instance for many calls at once.
+//!
+//! The instance lives in a task that runs its calls beside each other. It ends when one of them
+//! traps, when its plugin's generation ends, and when a call that nobody waits for any more does
+//! not end: wasmtime cannot stop one call of several, so new calls then go to a new instance, and
+//! the old one ends with the last call that somebody still waits for.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use wasmtime::Store;
+use wasmtime::component::{
+    Accessor, AccessorTask, ComponentExportIndex, Func, Instance, InstancePre,
+};
+
+use super::Slot;
+use crate::engine::Running;
+use crate::guest::Guest;
+use crate::value::{Answer, CallError, MethodPlan, Prepared};
+
+/// A call of a shared instance.
+pub(crate) struct Job {
+    pub(crate) plan: Arc<MethodPlan>,
+    pub(crate) index: ComponentExportIndex,
+    pub(crate) arguments: Prepared,
+    /// Bytes of its result.
+    pub(crate) limit: usize,
+    /// Told when the method begins.
+    pub(crate) begun: Box<dyn FnOnce() + Send + Sync>,
+    pub(crate) running: Running,
+}
+
+/// What a new instance is made of.
+pub(crate) struct Seed {
+    pub(crate) store: Store<Guest>,
+    pub(crate) pre: InstancePre<Guest>,
+    pub(crate) slot: Slot,
+}
+
+/// The instance that the calls of one generation share, when there is one.
+#[derive(Default)]
+pub(crate) struct Shared {
+    /// Never held across an await.
+    current: Mutex<Option<Arc<Worker>>>,
+}
+
+impl Shared {
+    /// The instance for a new call; `seed` and `run` make one when there is none that takes calls.
+    ///
+    /// # Errors
+    /// Those of `seed`.
+    pub(crate) fn worker<E>(
+        &self,
+        seed: impl FnOnce() -> Result<Seed, E>,
+        run: impl FnOnce(Work) -> JoinSet<()>,
+    ) -> Result<Arc<Worker>, E> {
+        let mut current = self.current();
+        if let Some(worker) = current.as_ref().filter(|worker| worker.takes_calls(Instant::now())) {
+            return Ok(Arc::clone(worker));
+        }
+        let worker = Worker::spawn(seed()?, run);
+        let before = current.replace(Arc::clone(&worker));
+        drop(current);
+        drop(before);
+        Ok(worker)
+    }
+
+    /// Lets go of an instance that takes no calls.
+    pub(super) fn sweep(&self, now: Instant) {
+        let gone = self.current().take_if(|worker| !worker.takes_calls(now));
+        drop(gone);
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<Arc<Worker>>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The task of an instance, to be spawned.
+pub(crate) type Work = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// An instance at work. Dropping it ends it at once.
+pub(crate) struct Worker {
+    jobs: mpsc::UnboundedSender<(Job, oneshot::Sender<Result<Answer, CallError>>)>,
+    ending: Arc<Ending>,
+    _task: JoinSet<()>,
+}
+
+/// What is known of an instance's end.
+#[derive(Default)]
+struct Ending {
+    /// Why it ended.
+    error: OnceLock<wasmtime::Error>,
+    /// When callers went away from calls that have not ended. Never held across an await.
+    abandoned: Mutex<Vec<Instant>>,
+}
+
+impl Ending {
+    fn abandoned(&self) -> MutexGuard<'_, Vec<Instant>> {
+        self.abandoned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Worker {
+    fn spawn(seed: Seed, run: impl FnOnce(Work) -> JoinSet<()>) -> Arc<Self> {
+        // Each job has a permit, which bounds them.
+        let (jobs, incoming) = mpsc::unbounded_channel();
+        let ending = Arc::new(Ending::default());
+        let task = run(Box::pin(serve(seed, incoming, Arc::clone(&ending))));
+        Arc::new(Self { jobs, ending, _task: task })
+    }
+
+    /// Runs a call beside others. `None` when the instance has ended: see [`Self::error`].
+    ///
+    /// # Cancel safety
+    /// A call that is dropped goes on; the instance takes no new calls when it does not end soon.
+    pub(crate) async fn call(&self, job: Job) -> Option<Result<Answer, CallError>> {
+        let (send, answer) = oneshot::channel();
+        self.jobs.send((job, send)).ok()?;
+        let mut waiting = Waiting { ending: Some(&self.ending) };
+        let answered = answer.await;
+        waiting.ending = None;
+        answered.ok()
+    }
+
+    /// Why the instance has ended.
+    pub(crate) fn error(&self) -> Option<&wasmtime::Error> {
+        self.ending.error.get()
+    }
+
+    fn takes_calls(&self, now: Instant) -> bool {
+        let abandoned = self.ending.abandoned();
+        let long = |since: &Instant| now.saturating_duration_since(*since) >= LINGER;
+        !self.jobs.is_closed()
+            && abandoned.len() <= MAX_ABANDONED
+            && !abandoned.first().is_some_and(long)
+    }
+}
+
+/// Somebody who waits for an answer.
+struct Waiting<'a> {
+    ending: Option<&'a Ending>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(ending) = self.ending {
+            ending.abandoned().push(Instant::now());
+        }
+    }
+}
+
+async fn serve(
+    seed: Seed,
+    mut jobs: mpsc::UnboundedReceiver<(Job, oneshot::Sender<Result<Answer, CallError>>)>,
+    ending: Arc<Ending>,
+) {
+    let Seed { mut store, pre, slot: _slot } = seed;
+    let error = match pre.instantiate_async(&mut store).await {
+        Ok(instance) => run(&mut store, instance, &mut jobs, &ending).await,
+        Err(error) => Some(error),
+    };
+    if let Some(error) = error {
+        // It is the first and only one.
+        let _ = ending.error.set(error);
+    }
+    // Only now do callers hear of it: their answers go with the store and the channel.
+}
+
+async fn run(
+    store: &mut Store<Guest>,
+    instance: Instance,
+    jobs: &mut mpsc::UnboundedReceiver<(Job, oneshot::Sender<Result<Answer, CallError>>)>,
+    ending: &Arc<Ending>,
+) -> Option<wasmtime::Error> {
+    let served = store.run_concurrent(async |accessor| {
+        while let Some((job, answer)) = jobs.recv().await {
+            let function = accessor.with(|mut store| instance.get_func(&mut store, &job.index));
+            let function = function.ok_or_else(|| {
+                wasmtime::Error::msg("the instance lacks what its component exports")
+            })?;
+            let ending = Arc::clone(ending);
+            accessor.spawn(OneCall { job, function, answer, ending })?;
+        }
+        Ok(())
+    });
+    served.await.and_then(|ended| ended).err()
+}
+
+/// A call as a task of the instance.
+struct OneCall {
+    job: Job,
+    function: Func,
+    answer: oneshot::Sender<Result<Answer, CallError>>,
+    ending: Arc<Ending>,
+}
+
+impl AccessorTask<Guest> for OneCall {
+    async fn run(self, accessor: &Accessor<Guest>) -> wasmtime::Result<()> {
+        let Job { plan, arguments, limit, begun, running: _running, .. } = self.job;
+        begun();
+        let answer = plan.call_beside_others(accessor, self.function, arguments, limit).await;
+        if self.answer.send(answer).is_err() {
+            // Which one it was does not matter: what counts is how many there are, and for how long.
+            self.ending.abandoned().pop();
+        }
+        Ok(())
+    }
+}
+
+/// How long a call that nobody waits for may go on before its instance takes no new ones: most end
+/// by themselves in this time.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// So many of them may go on at once: each holds memory of the instance.
+const MAX_ABANDONED: usize = 32;
