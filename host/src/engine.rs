@@ -114,6 +114,9 @@ fn engine(
         let memories = instances.saturating_mul(memories).max(limits.memories);
         config.memory_reservation(reservation);
         let mut pool = pool(limits, instances);
+        if concurrency == Concurrency::On {
+            pool.total_stacks(instances.saturating_mul(STACKS));
+        }
         pool.total_memories(memories);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         config.max_wasm_stack(limits.stack);
@@ -200,6 +203,10 @@ const WASM_PAGE: u64 = 64 << 10;
 /// Instances of new versions that are tried before they serve, one at a time: a busy host must not
 /// be one that takes no new version.
 const TRIALS: u32 = 1;
+
+/// Stacks for each instance of asynchronous components: each of its calls that is under way holds
+/// one, and so do those that it makes between its own parts.
+const STACKS: u32 = 4;
 
 /// Memories for each instance on machines without address space for all that it may have. Most
 /// components have one, those made by adapters two; a call of a wider one may then find the pool

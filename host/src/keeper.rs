@@ -164,6 +164,7 @@ impl Keeper {
     /// generation.
     pub(crate) fn rest(&self) {
         self.rests.store(true, Ordering::Relaxed);
+        self.shared.rest();
         let gone = std::mem::take(&mut *self.kept());
         drop(gone);
     }
@@ -171,6 +172,7 @@ impl Keeper {
     /// Calls come again.
     pub(crate) fn wake(&self) {
         self.rests.store(false, Ordering::Relaxed);
+        self.shared.wake();
     }
 
     /// Lets go of what has been idle for long.

@@ -63,9 +63,14 @@ pub(super) async fn guest(
             trap::failure(&error, executed, "", call.plugin.limits())
         }
         Ok(Some(Err(CallError::Result(error)))) => run::unwritten(&error, executed),
+        // Another call took the instance along before this one began.
+        Ok(None) if executed == Executed::No && worker.lived() => Failure::not_executed(
+            Status::Unavailable,
+            "the instance that calls share ended just now; try again",
+        ),
         Ok(None) => match worker.error() {
             Some(error) => and_others(&trap::failure(error, executed, "", call.plugin.limits())),
-            None => Failure::new(Status::Unavailable, executed, "the instance ended; try again"),
+            None => Failure::new(Status::Unavailable, executed, "the host ends"),
         },
         Err(_) => run::past_deadline(call, executed, ""),
     };

@@ -5,6 +5,7 @@
 //! not end: wasmtime cannot stop one call of several, so new calls then go to a new instance, and
 //! the old one ends with the last call that somebody still waits for.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,7 @@ pub(crate) struct Seed {
 pub(crate) struct Shared {
     /// Never held across an await.
     current: Mutex<Option<Arc<Worker>>>,
+    rests: AtomicBool,
 }
 
 impl Shared {
@@ -61,10 +63,24 @@ impl Shared {
             return Ok(Arc::clone(worker));
         }
         let worker = Worker::spawn(seed()?, run);
-        let before = current.replace(Arc::clone(&worker));
+        // Asked under the lock: whoever rests takes what is there under it, later.
+        let kept = (!self.rests.load(Ordering::Relaxed)).then(|| Arc::clone(&worker));
+        let before = std::mem::replace(&mut *current, kept);
         drop(current);
         drop(before);
         Ok(worker)
+    }
+
+    /// Lets go of the instance as soon as its calls have ended, and keeps none from now on.
+    pub(super) fn rest(&self) {
+        self.rests.store(true, Ordering::Relaxed);
+        let gone = self.current().take();
+        drop(gone);
+    }
+
+    /// Keeps one again.
+    pub(super) fn wake(&self) {
+        self.rests.store(false, Ordering::Relaxed);
     }
 
     /// Lets go of an instance that takes no calls.
@@ -91,6 +107,8 @@ pub(crate) struct Worker {
 /// What is known of an instance's end.
 #[derive(Default)]
 struct Ending {
+    /// Its start-up went well.
+    lived: AtomicBool,
     /// Why it ended.
     error: OnceLock<wasmtime::Error>,
     /// When callers went away from calls that have not ended. Never held across an await.
@@ -130,7 +148,15 @@ impl Worker {
         self.ending.error.get()
     }
 
+    /// Whether it took calls before it ended.
+    pub(crate) fn lived(&self) -> bool {
+        self.ending.lived.load(Ordering::Relaxed)
+    }
+
     fn takes_calls(&self, now: Instant) -> bool {
+        if self.error().is_some() {
+            return false;
+        }
         let abandoned = self.ending.abandoned();
         let long = |since: &Instant| now.saturating_duration_since(*since) >= LINGER;
         !self.jobs.is_closed()
@@ -159,7 +185,10 @@ async fn serve(
 ) {
     let Seed { mut store, pre, slot: _slot } = seed;
     let error = match pre.instantiate_async(&mut store).await {
-        Ok(instance) => run(&mut store, instance, &mut jobs, &ending).await,
+        Ok(instance) => {
+            ending.lived.store(true, Ordering::Relaxed);
+            run(&mut store, instance, &mut jobs, &ending).await
+        }
         Err(error) => Some(error),
     };
     if let Some(error) = error {

@@ -36,13 +36,13 @@ fn gate() -> Vec<u8> {
             (export "return-wait" (func $return-wait))
             (export "return-open" (func $return-open))))))
         (func (export "wait") async (result u32)
-            (canon lift (core func $i "wait") async (callback (func $i "wait-on"))))
+            (canon lift (core func $i "wait") async (callback (core func $i "wait-on"))))
         (func (export "open") async
-            (canon lift (core func $i "open") async (callback (func $i "never"))))
+            (canon lift (core func $i "open") async (callback (core func $i "never"))))
         (func (export "trap") async
-            (canon lift (core func $i "trap") async (callback (func $i "never"))))
+            (canon lift (core func $i "trap") async (callback (core func $i "never"))))
         (func (export "spin") async
-            (canon lift (core func $i "spin") async (callback (func $i "never"))))
+            (canon lift (core func $i "spin") async (callback (core func $i "never"))))
         (func (export "plain") (result u32) (canon lift (core func $i "plain"))))"#)
 }
 
