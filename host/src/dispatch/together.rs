@@ -45,7 +45,7 @@ pub(super) async fn guest(
     let method = call.method();
     let job = Job {
         plan: method.shared_plan(),
-        index: method.index().clone(),
+        index: *method.index(),
         arguments,
         limit: call.plugin.limits().result,
         begun: Box::new(move || begun.store(true, Ordering::Relaxed)),

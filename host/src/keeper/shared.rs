@@ -206,7 +206,7 @@ async fn run(
 ) -> Option<wasmtime::Error> {
     let served = store.run_concurrent(async |accessor| {
         while let Some((job, answer)) = jobs.recv().await {
-            let function = accessor.with(|mut store| instance.get_func(&mut store, &job.index));
+            let function = accessor.with(|mut store| instance.get_func(&mut store, job.index));
             let function = function.ok_or_else(|| {
                 wasmtime::Error::msg("the instance lacks what its component exports")
             })?;
