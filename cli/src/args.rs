@@ -115,7 +115,7 @@ pub(crate) enum Command {
     /// Show or set how a service is called by those who do not say it themselves
     #[command(after_help = help::SERVICE)]
     Service(ServiceArgs),
-    /// Say what a host would make of a file
+    /// Say what a host would make of a plugin and its manifest
     #[command(after_help = help::CHECK)]
     Check(CheckArgs),
     /// Print the shell's completion script
@@ -333,9 +333,11 @@ pub(crate) struct RollbackArgs {
 /// `check`
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// The component
-    #[arg(value_name = "FILE.wasm", value_hint = ValueHint::FilePath)]
+    /// The component, or the manifest of one
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) settings: HostSettings,
     /// Also methods that a tool made for its own use
     #[arg(short, long)]
     pub(crate) all: bool,

@@ -67,14 +67,14 @@ fn farewell(report: &DrainReport) -> String {
 
 /// Takes what the settings file says, if there is one.
 pub(crate) fn apply(settings: &HostSettings, config: &mut HostConfig) -> Outcome {
-    if let Some(path) = &settings.config {
-        let file = read_settings(path)?;
-        (config.limits, config.plugins) = (file.limits, file.plugins);
-    }
+    let file = read_settings(settings)?;
+    (config.limits, config.plugins) = (file.limits, file.plugins);
     Ok(())
 }
 
-fn read_settings(path: &Path) -> Outcome<HostFile> {
+/// What the settings file says, or the defaults.
+pub(crate) fn read_settings(settings: &HostSettings) -> Outcome<HostFile> {
+    let Some(path) = &settings.config else { return Ok(HostFile::default()) };
     let shown = path.display();
     let text = fs::read_to_string(path).map_err(|error| {
         Problem::new(Exit::NotFound, format!("cannot read the settings {shown}: {error}"))

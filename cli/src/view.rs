@@ -4,6 +4,7 @@ pub(crate) mod events;
 pub(crate) mod example;
 pub(crate) mod instances;
 pub(crate) mod service;
+pub(crate) mod settings;
 
 #[cfg(test)]
 pub(crate) mod testing {

@@ -222,6 +222,29 @@ fn check_shows_the_methods_of_a_component() {
 }
 
 #[test]
+fn check_explains_a_manifest_and_says_where_it_is_wrong() {
+    let jackfield = Jackfield::new();
+    let file = jackfield.file("oracle.wasm", &wat::parse_str(COMPONENT).unwrap());
+    let text = b"limits.memory = \"1 MiB\"\ngrants.network = [\"db.internal:5432\"]";
+    let manifest = jackfield.file("oracle.toml", text);
+    let ended = jackfield.run(&["check", &file]);
+    for part in ["  memory          1 MiB", "db.internal, port 5432", "network is never used"] {
+        assert!(ended.stdout.contains(part), "{part:?} is not in {}", ended.stdout);
+    }
+    let json = jackfield.run(&["check", &manifest, "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(json["settings"]["limits"]["memory"], "1 MiB");
+    assert_eq!(json["warnings"].as_array().unwrap().len(), 1);
+    jackfield.file("oracle.toml", b"[limits]\nmemroy = 1");
+    jackfield.run(&["check", &file]).failed(10, &["line 2, column 1", "did you mean `memory`"]);
+    let settings = jackfield.file("host.toml", b"[host]\nstck = 1");
+    for command in [&["check", &file][..], &["host", ".", "-p", "0"], &["dev", ".", "-p", "0"]] {
+        let args = [command, &["--config", &settings]].concat();
+        jackfield.run(&args).failed(2, &["host.toml", "line 2, column 1", "`stack`"]);
+    }
+}
+
+#[test]
 fn check_says_why_a_file_would_not_load() {
     let jackfield = Jackfield::new();
     let component = wat::parse_str(COMPONENT).unwrap();

@@ -1,4 +1,4 @@
-//! What a host would say of one file, without a host.
+//! What a host would say of one file, a plugin or a manifest, without a host.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,39 +9,64 @@ use wasmtime::component::Component;
 
 use crate::compile::Compiled;
 use crate::engine::{self, Concurrency};
-use crate::limits::HostLimits;
+use crate::manifest::{HostFile, PluginSettings};
 use crate::plugin::{self, Loader, Rejection};
 use crate::reload;
 
 /// What a host would say of a file.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum CheckReport {
     /// It would serve this.
-    Serves(ServiceInfo),
+    Serves(Box<Checked>),
+    /// A manifest that holds, of a plugin that is not there yet: it would run with this.
+    Manifest(Box<PluginSettings>),
     /// It would refuse the file.
     Rejected(Rejection),
 }
 
-/// Reads, compiles and links the file, with the default limits, as a host does before it serves it.
+/// A plugin that would serve.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Checked {
+    /// What callers would see.
+    pub info: ServiceInfo,
+    /// What it would run with.
+    pub settings: PluginSettings,
+    /// What its author may not have meant.
+    pub warnings: Vec<String>,
+}
+
+/// Reads, compiles and links the file with the manifest beside it, as a host with these settings
+/// does before it serves it. A manifest is looked at with the plugin beside it, if that is there.
 ///
 /// # Cost
 /// A compilation: from milliseconds to half a minute, on the calling thread and the machine's other
 /// cores. Nothing is cached, and no guest code runs.
-pub fn check(path: &Path) -> CheckReport {
-    match examine(path) {
-        Ok(info) => CheckReport::Serves(info),
-        Err(rejection) => CheckReport::Rejected(rejection),
-    }
+pub fn check(path: &Path, host: &HostFile) -> CheckReport {
+    let plugin = path.with_extension("wasm");
+    let manifest = path.extension().is_some_and(|end| end == "toml");
+    let report = match manifest && !plugin.exists() {
+        true => alone(path, host),
+        false => examine(if manifest { &plugin } else { path }, host),
+    };
+    report.unwrap_or_else(CheckReport::Rejected)
 }
 
-fn examine(path: &Path) -> Result<ServiceInfo, Rejection> {
+fn alone(path: &Path, host: &HostFile) -> Result<CheckReport, Rejection> {
+    let manifest = reload::manifest(path)?;
+    let settings = manifest.resolve(&host.limits, &host.plugins).map_err(Rejection::Manifest)?;
+    Ok(CheckReport::Manifest(Box::new(settings)))
+}
+
+fn examine(path: &Path, host: &HostFile) -> Result<CheckReport, Rejection> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let manifest = reload::manifest(path)?;
     let service = match &manifest.service {
         Some(service) => service.clone(),
         None => plugin::service_name(reload::stem(&name))?,
     };
-    let limits = Arc::new(HostLimits::default());
+    let limits = Arc::new(host.limits.clone());
     let bytes = reload::read_once(path, limits.plugin_file)?;
     let generation = plugin::generation(&bytes);
     let internal = |error: &dyn std::fmt::Display| Rejection::Internal(error.to_string());
@@ -52,12 +77,18 @@ fn examine(path: &Path) -> Result<ServiceInfo, Rejection> {
             .map_err(|error| Rejection::of_compile_error(&format!("{error:#}")))
     };
     let plain = engine(Concurrency::Off)?;
-    let loader = Loader::new(&plain, Arc::clone(&limits), Arc::default())
-        .map_err(|error| internal(&error))?;
+    let defaults = Arc::new(host.plugins.clone());
+    let loader =
+        Loader::new(&plain, Arc::clone(&limits), defaults).map_err(|error| internal(&error))?;
     let candidate = loader.candidate(service, bytes.into(), (manifest, generation))?;
     let component = match compiled(&plain, candidate.bytes()) {
         Err(Rejection::Async(_)) => compiled(&engine(Concurrency::On)?, candidate.bytes())?,
         component => component?,
     };
-    Ok(candidate.link(Compiled { component, in_use: None })?.info(None))
+    let plugin = candidate.link(Compiled { component, in_use: None })?;
+    Ok(CheckReport::Serves(Box::new(Checked {
+        info: plugin.info(None),
+        settings: plugin.settings().clone(),
+        warnings: plugin.doubts(),
+    })))
 }

@@ -20,6 +20,7 @@ mod trap;
 mod unread;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jackfield_transport::{Exchange, Peer, PeerId, Serve};
@@ -56,6 +57,8 @@ pub(crate) struct Dispatch {
     ticker: Ticker,
     operators: Operators,
     drain: Drain,
+    /// Calls so far: the number of each is in its span and in what its guest logs.
+    calls: AtomicU64,
 }
 
 /// How a call is answered.
@@ -98,8 +101,9 @@ impl Dispatch {
         (ticker, operators): (Ticker, Operators),
     ) -> std::io::Result<Self> {
         let gate = Gate::new(limits.concurrency, limits.queue);
-        let drain = Drain::default();
-        Ok(Self { catalog, limits, events, gate, lane: Lane::spawn()?, ticker, operators, drain })
+        let (drain, calls) = (Drain::default(), AtomicU64::new(0));
+        let lane = Lane::spawn()?;
+        Ok(Self { catalog, limits, events, gate, lane, ticker, operators, drain, calls })
     }
 
     /// How busy the host is.
@@ -218,7 +222,8 @@ impl Dispatch {
         let budget = limits.deadline_for(asked);
         let plugin = Arc::clone(plugin);
         drop(snapshot);
-        let call = Call { plugin, method, budget, deadline: began + budget };
+        let id = self.calls.fetch_add(1, Ordering::Relaxed);
+        let call = Call { id, plugin, method, budget, deadline: began + budget };
         let trace = head.trace.and_then(|text| text.parse::<TraceContext>().ok());
         let span = call.span(trace);
         let generation = Some(call.plugin.generation());
@@ -327,6 +332,8 @@ impl Serve for Dispatch {
 
 /// One call of a method that is there.
 struct Call {
+    /// Its number on this host.
+    id: u64,
     plugin: Arc<Plugin>,
     /// Where the plugin has it.
     method: usize,
@@ -345,6 +352,6 @@ impl Call {
         let method = self.method().info().name.as_str();
         let trace =
             trace.map(|trace| tracing::field::display(format!("{:032x}", trace.trace_id())));
-        tracing::debug_span!("call", service, method, trace)
+        tracing::debug_span!("call", id = self.id, service, method, trace)
     }
 }

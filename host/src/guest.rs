@@ -1,23 +1,39 @@
-//! What one call's store holds: WASI with nothing granted, the meters of its limits, its output.
+//! What one call's store holds: WASI with what its plugin was granted, the meters of its limits,
+//! its output.
 //!
-//! A guest sees no file, no address, no variable and an empty standard input; clocks and random
-//! numbers work. Ends with its call.
+//! Without a grant a guest sees no file, no address, no variable and an empty standard input; clocks
+//! and random numbers work. Ends with its call.
 
+mod capabilities;
+mod http;
+mod keyvalue;
+mod link;
+mod logging;
 mod meter;
+mod network;
 mod output;
 mod stores;
+
+use std::sync::Arc;
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+pub(crate) use capabilities::Capabilities;
+pub use capabilities::GrantError;
+pub(crate) use keyvalue::Stores as KeyValueStores;
+pub(crate) use link::{base, granted};
 pub(crate) use meter::LimitReached;
 pub(crate) use output::{LogBudget, Output, Source};
 pub(crate) use stores::Stores;
 
 use crate::limits::HostLimits;
 use crate::plugin::Plugin;
+use http::Outgoing;
 use meter::Meter;
+use network::Network;
 use stores::OpenStore;
 
 /// The data of a call's store.
@@ -25,6 +41,11 @@ pub(crate) struct Guest {
     wasi: WasiCtx,
     table: ResourceTable,
     meter: Meter,
+    output: Output,
+    capabilities: Arc<Capabilities>,
+    network: Network,
+    http: WasiHttpCtx,
+    outgoing: Outgoing,
     _open: OpenStore,
 }
 
@@ -35,15 +56,20 @@ impl Guest {
         let limits = plugin.limits();
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
-        let wasi = WasiCtx::builder()
-            .stdout(output.stdout())
-            .stderr(output.stderr())
-            .max_random_size(MAX_RANDOM)
-            .build();
-        let mut store = Store::new(
-            plugin.pre().engine(),
-            Self { wasi, table, meter: Meter::new(limits, host), _open: plugin.stores().open() },
-        );
+        let capabilities = Arc::clone(plugin.capabilities());
+        let (wasi, network) = capabilities.wasi(output);
+        let guest = Self {
+            wasi,
+            table,
+            meter: Meter::new(limits, host),
+            output: output.clone(),
+            network,
+            http: WasiHttpCtx::new(),
+            outgoing: Outgoing::new(Arc::clone(capabilities.http())),
+            capabilities,
+            _open: plugin.stores().open(),
+        };
+        let mut store = Store::new(plugin.pre().engine(), guest);
         store.limiter(|guest| &mut guest.meter);
         store.set_hostcall_fuel(limits.hostcall_bytes);
         store.set_max_component_handles(limits.handles);
@@ -53,6 +79,18 @@ impl Guest {
         });
         store
     }
+
+    fn output(&self) -> &Output {
+        &self.output
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn network(&mut self) -> &mut Network {
+        &mut self.network
+    }
 }
 
 impl WasiView for Guest {
@@ -61,6 +99,8 @@ impl WasiView for Guest {
     }
 }
 
-/// Random bytes that a guest may ask for at once: the host makes them before the guest's memory
-/// is asked whether they fit.
-const MAX_RANDOM: u64 = 1 << 20;
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outgoing }
+    }
+}

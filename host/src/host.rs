@@ -28,7 +28,7 @@ use crate::guest::Stores;
 use crate::keeper;
 use crate::plugin::{Loader, Plugin};
 use crate::registration::{HostPlace, Registration};
-use crate::reload::{Reload, Workshop};
+use crate::reload::{self, Reload, Workshop};
 use crate::stats::{HostStats, ServiceStats};
 
 /// A running host.
@@ -249,7 +249,9 @@ impl Host {
 fn check_folder(folder: &Path) -> Result<(), SpawnError> {
     let failed = |source| SpawnError::Folder { folder: folder.into(), source };
     std::fs::read_dir(folder).map_err(failed)?;
-    if is_open_to_all(&std::fs::metadata(folder).map_err(failed)?) {
+    // Not refused: files of strangers are refused one by one, and the volume of a container often
+    // is open.
+    if reload::is_open_to_all(folder) {
         tracing::warn!(
             folder = %folder.display(),
             "every user of this machine may take plugins out of the folder; to keep that to \
@@ -257,19 +259,6 @@ fn check_folder(folder: &Path) -> Result<(), SpawnError> {
         );
     }
     Ok(())
-}
-
-/// Warned about and not refused: files of strangers are refused one by one, and the volume of a
-/// container often is open.
-#[cfg(unix)]
-fn is_open_to_all(folder: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    folder.mode() & 0o002 != 0
-}
-
-#[cfg(not(unix))]
-fn is_open_to_all(_: &std::fs::Metadata) -> bool {
-    false
 }
 
 fn server_config(config: &HostConfig) -> ServerConfig {
@@ -331,8 +320,7 @@ mod tests {
         for (mode, open) in [(0o755, false), (0o775, false), (0o777, true), (0o1777, true)] {
             let permissions = std::fs::Permissions::from_mode(mode);
             std::fs::set_permissions(folder.path(), permissions).unwrap();
-            let metadata = std::fs::metadata(folder.path()).unwrap();
-            assert_eq!(is_open_to_all(&metadata), open, "{mode:o}");
+            assert_eq!(reload::is_open_to_all(folder.path()), open, "{mode:o}");
         }
     }
 }

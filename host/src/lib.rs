@@ -35,11 +35,12 @@ mod stats;
 mod value;
 
 pub use catalog::RejectedFile;
-pub use check::{CheckReport, check};
+pub use check::{CheckReport, Checked, check};
 pub use compile::{Compiler, compile_child};
 pub use config::HostConfig;
 pub use engine::EngineError;
 pub use event::HostEvent;
+pub use guest::GrantError;
 pub use host::{Host, SpawnError};
 pub use limits::{HostLimits, PluginLimits};
 pub use manifest::{
@@ -47,5 +48,5 @@ pub use manifest::{
     LimitOverrides, Manifest, ManifestError, NetworkHost, Place, PluginDefaults, PluginSettings,
     Problem, parse_duration,
 };
-pub use plugin::{MissingImport, Rejection};
+pub use plugin::{MissingImport, MissingImports, Rejection};
 pub use stats::{HostStats, ServiceStats};

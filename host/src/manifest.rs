@@ -5,6 +5,7 @@
 //! affair. The text may be anybody's: it never panics, and reads no more than 64 KiB.
 
 mod error;
+mod explain;
 mod file;
 mod grants;
 mod limits;

@@ -12,19 +12,19 @@ mod rejection;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use jackfield_wire::Generation;
 use jackfield_wire::name::{BUILTIN_SERVICE, ServiceName};
 use jackfield_wire::reflect::{MethodInfo, RefusedFunction, ServiceInfo};
+use jackfield_wire::{Executed, Generation};
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
-use wasmtime::component::{ComponentExportIndex, InstancePre, Linker};
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
-pub use imports::MissingImport;
+pub use imports::{MissingImport, MissingImports};
 pub use rejection::Rejection;
 
 use crate::breaker::Watch;
 use crate::compile::{Compiled, InUse};
-use crate::guest::{Guest, LogBudget, Stores};
+use crate::guest::{self, Capabilities, Guest, KeyValueStores, LogBudget, Stores};
 use crate::keeper::{self, Keeper};
 use crate::limits::{HostLimits, PluginLimits};
 use crate::manifest::{Instances, Manifest, PluginDefaults, PluginSettings};
@@ -42,6 +42,7 @@ pub(crate) struct Loader {
     defaults: Arc<PluginDefaults>,
     stores: Stores,
     room: keeper::Room,
+    keyvalue: KeyValueStores,
 }
 
 impl Loader {
@@ -51,16 +52,15 @@ impl Loader {
         limits: Arc<HostLimits>,
         defaults: Arc<PluginDefaults>,
     ) -> wasmtime::Result<Self> {
-        let mut linker = Linker::new(engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         let room = keeper::Room::new(limits.idle_instances);
         Ok(Self {
-            linker: Arc::new(linker),
+            linker: Arc::new(guest::base(engine)?),
             concurrent: Arc::default(),
             limits,
             defaults,
             stores: Stores::default(),
             room,
+            keyvalue: KeyValueStores::default(),
         })
     }
 
@@ -81,12 +81,14 @@ impl Loader {
     ) -> Result<Candidate, Rejection> {
         let settings =
             manifest.resolve(&self.limits, &self.defaults).map_err(Rejection::Manifest)?;
+        let capabilities =
+            Capabilities::open(&settings.grants, &self.keyvalue).map_err(Rejection::Grant)?;
         Rejection::of_kind(binary::kind(&bytes))?;
         if binary::nests_too_deep(&bytes) {
             return Err(Rejection::Nested);
         }
-        let loader = self.clone();
-        Ok(Candidate { loader, service, bytes, generation, manifest, settings })
+        let (loader, capabilities) = (self.clone(), Arc::new(capabilities));
+        Ok(Candidate { loader, service, bytes, generation, manifest, settings, capabilities })
     }
 
     /// The linker of a component's engine: the one that this was made for, or the one for
@@ -99,8 +101,7 @@ impl Loader {
             return Ok(linker);
         }
         let internal = |error: wasmtime::Error| Rejection::Internal(chain(&error));
-        let mut linker = Linker::new(engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(internal)?;
+        let mut linker = guest::base(engine).map_err(internal)?;
         wasmtime_wasi::p3::add_to_linker(&mut linker).map_err(internal)?;
         Ok(self.concurrent.get_or_init(|| linker))
     }
@@ -114,6 +115,7 @@ pub(crate) struct Candidate {
     generation: Generation,
     manifest: Manifest,
     settings: PluginSettings,
+    capabilities: Arc<Capabilities>,
 }
 
 impl Candidate {
@@ -133,13 +135,7 @@ impl Candidate {
     /// Why it cannot serve.
     pub(crate) fn link(self, compiled: Compiled) -> Result<Plugin, Rejection> {
         let Compiled { component, in_use } = compiled;
-        let linker = self.loader.linker(component.engine())?;
-        let pre = linker.instantiate_pre(&component).map_err(|error| {
-            match imports::missing(&component, linker) {
-                none if none.is_empty() => Rejection::Link(chain(&error)),
-                missing => Rejection::Imports(missing),
-            }
-        })?;
+        let pre = self.connect(&component)?;
         let exported = introspect::exported(&component);
         let version = self.manifest.version.as_ref().map(ToString::to_string);
         let mut plugin = Plugin {
@@ -153,17 +149,39 @@ impl Candidate {
             log: Arc::new(LogBudget::new(self.settings.limits.log_rate)),
             keeper: Keeper::new(self.settings.instances, self.loader.room.clone()),
             settings: self.settings,
+            capabilities: self.capabilities,
+            imports: imports::interfaces(&component),
             stores: self.loader.stores.clone(),
             watch: Watch::default(),
             service: self.service,
             _in_use: in_use,
         };
-        let names = TypeNames::of(&component, linker.engine());
+        let names = TypeNames::of(&component, self.loader.linker.engine());
         plugin.add_methods(exported, &names, &Documentation::read(&self.bytes))?;
         if let Some(description) = self.manifest.description {
             plugin.docs = Some(description);
         }
         Ok(plugin)
+    }
+
+    /// Connects the imports of its component with what is granted.
+    fn connect(&self, component: &Component) -> Result<InstancePre<Guest>, Rejection> {
+        let internal = |error: wasmtime::Error| Rejection::Internal(chain(&error));
+        let base = self.loader.linker(component.engine())?;
+        let linker = guest::granted(base, &self.settings.grants).map_err(internal)?;
+        linker.instantiate_pre(component).map_err(|error| {
+            let missing = imports::missing(component, &linker);
+            if missing.is_empty() {
+                return Rejection::Link(chain(&error));
+            }
+            let never = match guest::granted(base, &imports::everything()) {
+                Ok(all) => imports::missing(component, &all),
+                Err(_) => missing.clone(),
+            };
+            let (never, wanted) = missing.into_iter().partition(|import| never.contains(import));
+            let service = self.service.clone();
+            Rejection::Imports(MissingImports { service, never, wanted })
+        })
     }
 }
 
@@ -214,6 +232,9 @@ pub(crate) struct Plugin {
     keeper: Keeper,
     /// Keeps its code in the cache, for the next start.
     _in_use: Option<InUse>,
+    capabilities: Arc<Capabilities>,
+    /// Interfaces that it imports.
+    imports: Vec<String>,
 }
 
 /// One method of a plugin.
@@ -273,6 +294,30 @@ impl Plugin {
     #[expect(dead_code, reason = "every call gets a fresh one so far")]
     pub(crate) fn instances(&self) -> Instances {
         self.settings.instances
+    }
+
+    /// What it runs with.
+    pub(crate) fn settings(&self) -> &PluginSettings {
+        &self.settings
+    }
+
+    /// What its author may not have meant.
+    pub(crate) fn doubts(&self) -> Vec<String> {
+        self.settings.doubts(&self.imports)
+    }
+
+    /// What it was granted, opened.
+    pub(crate) fn capabilities(&self) -> &Arc<Capabilities> {
+        &self.capabilities
+    }
+
+    /// Whether a call that went no further than the start of its instance was executed: without
+    /// grants nothing of that lasts.
+    pub(crate) fn executed_by_start_up(&self) -> Executed {
+        match self.settings.grants.have_lasting_effects() {
+            true => Executed::Unknown,
+            false => Executed::No,
+        }
     }
 
     /// Where its stores are counted.

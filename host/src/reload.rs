@@ -23,7 +23,7 @@ use crate::catalog::{Catalog, RejectedFile};
 use crate::event::HostEvent;
 use crate::plugin::{self, Plugin, Rejection};
 use decide::{Action, Ended, Folder};
-pub(crate) use file::{manifest, stem};
+pub(crate) use file::{is_open_to_all, manifest, stem};
 use load::Loaded;
 pub(crate) use load::{Workshop, read_once};
 use watcher::FolderWatcher;

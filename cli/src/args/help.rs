@@ -159,6 +159,7 @@ Needs no host and no registry. Ends with exit code 10 when a host would not load
 
 Examples:
   jackfield check plugins/calc.wasm
+  jackfield check plugins/calc.toml --config host.toml
   jackfield check target/wasm32-wasip2/release/calc.wasm --json";
 
 pub(super) const COMPLETIONS: &str = "\

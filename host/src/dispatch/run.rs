@@ -38,9 +38,9 @@ pub(super) async fn guest(
             return Ok(End::Value(has_result.then_some(json)));
         }
         Ok(Some(Ok(Answer::Application(json)))) => return Ok(End::Application(json)),
-        Ok(Some(Err(error))) => failed(&call, error, progress.executed(), &output),
-        Ok(None) => Failure::new(Status::Unavailable, progress.executed(), "the host ends"),
-        Err(_) => past_deadline(&call, progress.executed(), &output.finish()),
+        Ok(Some(Err(error))) => failed(&call, error, progress.executed(&call), &output),
+        Ok(None) => Failure::new(Status::Unavailable, progress.executed(&call), "the host ends"),
+        Err(_) => past_deadline(&call, progress.executed(&call), &output.finish()),
     };
     let lost = call.plugin.keeper().is_single() && !progress.kept.load(Ordering::Relaxed);
     Err(if lost && calls > 0 { and_lost(&failure, calls) } else { failure }.into())
@@ -56,8 +56,11 @@ struct Progress {
 }
 
 impl Progress {
-    fn executed(&self) -> Executed {
-        if self.started.load(Ordering::Relaxed) { Executed::Yes } else { Executed::No }
+    fn executed(&self, call: &Call) -> Executed {
+        match self.started.load(Ordering::Relaxed) {
+            true => Executed::Yes,
+            false => call.plugin.executed_by_start_up(),
+        }
     }
 }
 
@@ -87,6 +90,7 @@ impl Job {
         let source = Source {
             service: call.plugin.service().as_str().into(),
             method: call.method().info().name.as_str().into(),
+            call: Some(call.id),
         };
         let live = keeper.take();
         let (output, slot) = match &live {
@@ -124,9 +128,8 @@ impl Job {
         let function = live.instance.get_func(&mut *store, method.index()).ok_or_else(|| {
             CallError::Guest(wasmtime::Error::msg("the instance lacks what its component exports"))
         })?;
-        // Until here only the component's own start-up has run, which can reach nothing that
-        // outlives the store: no import with a lasting effect is ever granted. So it counts as not
-        // executed.
+        // Until here only the component's own start-up has run: without grants it can reach nothing
+        // that outlives the store, and counts as not executed.
         self.progress.started.store(true, Ordering::Relaxed);
         store.set_epoch_deadline(1);
         let limit = plugin.limits().result;

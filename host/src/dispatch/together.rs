@@ -34,7 +34,7 @@ pub(super) async fn guest(
             .map_err(|full| Failure::not_executed(Status::ResourceExhausted, full.to_string()))?;
         let service = call.plugin.service().as_str().into();
         // Nobody can tell which of its calls wrote something.
-        let source = Source { service, method: "*".into() };
+        let source = Source { service, method: "*".into(), call: None };
         let output = Output::new(source, call.plugin.log().clone());
         let store = Guest::store(&call.plugin, limits, &output);
         Ok::<_, Failure>(Seed { store, pre: call.plugin.pre().clone(), slot })

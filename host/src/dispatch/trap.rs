@@ -18,7 +18,7 @@ pub(crate) fn failure(
 ) -> Failure {
     if error.is::<PoolConcurrencyLimitError>() {
         let text = format!("no room for another instance on this host: {}", error.root_cause());
-        return Failure::not_executed(Status::ResourceExhausted, text);
+        return Failure::new(Status::ResourceExhausted, executed, text);
     }
     let text = format!("{}{}{}", reason(error, limits), quoted(stderr), places(error));
     Failure::new(Status::Trapped, executed, text)

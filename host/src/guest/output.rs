@@ -19,6 +19,8 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 pub(crate) struct Source {
     pub(crate) service: Arc<str>,
     pub(crate) method: Arc<str>,
+    /// The number of the call on this host; none of what the host asks for itself.
+    pub(crate) call: Option<u64>,
 }
 
 /// The output of one call.
@@ -52,6 +54,31 @@ impl Output {
 
     pub(super) fn stderr(&self) -> Sink {
         self.stderr.clone()
+    }
+
+    /// Logs a line that the guest gave a level and a context, as long as it keeps to the rate.
+    pub(super) fn log(&self, level: tracing::Level, context: &str, text: &str) {
+        let source = self.stdout.lines().source.clone();
+        let (context, text) = (one_line(context, MAX_CONTEXT), one_line(text, MAX_LINE));
+        if !self.stdout.takes(&source, context.len() + text.len()) {
+            return;
+        }
+        let Source { service, method, call } = source;
+        macro_rules! log {
+            ($level:ident) => {
+                tracing::event!(
+                    target: "jackfield::guest", tracing::Level::$level,
+                    %service, %method, call, %context, %text
+                )
+            };
+        }
+        match level {
+            tracing::Level::TRACE => log!(TRACE),
+            tracing::Level::DEBUG => log!(DEBUG),
+            tracing::Level::INFO => log!(INFO),
+            tracing::Level::WARN => log!(WARN),
+            tracing::Level::ERROR => log!(ERROR),
+        }
     }
 
     /// Logs what was printed without a line feed at its end, and gives the end of the standard
@@ -151,16 +178,22 @@ impl Sink {
 
     fn log(&self, source: &Source, line: &[u8]) {
         let text = printable(&String::from_utf8_lossy(line));
-        let (fits, dropped) = self.budget.take(LINE_COST + text.len(), Instant::now());
-        let Source { service, method } = source;
-        if dropped > 0 {
-            tracing::warn!(%service, dropped, "output of the plugin dropped: over its log rate");
-        }
-        if fits {
+        if self.takes(source, text.len()) {
+            let Source { service, method, call } = source;
             let stream = self.name;
             // The text last: what a guest writes to look like a field cannot come before the fields.
-            tracing::info!(target: "jackfield::guest", %service, %method, stream, %text);
+            tracing::info!(target: "jackfield::guest", %service, %method, call, stream, %text);
         }
+    }
+
+    /// Whether a line of `bytes` may be logged; says how much was dropped before.
+    fn takes(&self, source: &Source, bytes: usize) -> bool {
+        let (fits, dropped) = self.budget.take(LINE_COST + bytes, Instant::now());
+        if dropped > 0 {
+            let service = &source.service;
+            tracing::warn!(%service, dropped, "output of the plugin dropped: over its log rate");
+        }
+        fits
     }
 }
 
@@ -175,6 +208,15 @@ impl Lines {
         self.tail.drain(..over);
         self.tail.extend_from_slice(bytes);
     }
+}
+
+/// At most `limit` bytes of `text` on one line.
+fn one_line(text: &str, limit: usize) -> String {
+    let mut end = text.len().min(limit);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    printable(&text[..end]).replace('\n', "\\n")
 }
 
 impl IsTerminal for Sink {
@@ -242,6 +284,9 @@ impl AsyncWrite for Sink {
 /// The longest line of a guest in the log; the rest of a longer one is dropped.
 const MAX_LINE: usize = 3 << 10;
 
+/// The longest context that a guest gives a line: the name of a module.
+const MAX_CONTEXT: usize = 128;
+
 /// What a line takes in the log besides its text: time, names, line feed. Without it, empty lines
 /// would fill a disk for free.
 const LINE_COST: usize = 100;
@@ -257,7 +302,7 @@ mod tests {
     use super::*;
 
     fn output(per_second: usize) -> Output {
-        let source = Source { service: "chatty".into(), method: "talk".into() };
+        let source = Source { service: "chatty".into(), method: "talk".into(), call: Some(7) };
         Output::new(source, Arc::new(LogBudget::new(per_second)))
     }
 
@@ -283,7 +328,7 @@ mod tests {
     fn what_one_call_wrote_last_is_not_told_of_the_next() {
         let output = output(1 << 20);
         output.stderr.write_bytes(b"half a secret");
-        output.begin(&Source { service: "chatty".into(), method: "other".into() });
+        output.begin(&Source { service: "chatty".into(), method: "other".into(), call: Some(8) });
         assert_eq!(output.finish(), "");
     }
 
@@ -294,6 +339,16 @@ mod tests {
         assert_eq!(budget.take(8, start), (true, 0));
         assert_eq!(budget.take(8, start), (false, 0));
         assert_eq!(budget.take(8, start + Duration::from_secs(1)), (true, 8));
+    }
+
+    #[test]
+    fn a_line_with_a_level_counts_like_any_other_and_is_one_line() {
+        let output = output(LINE_COST + 10);
+        output.log(tracing::Level::INFO, "ctx", "text");
+        output.log(tracing::Level::ERROR, "ctx", "text");
+        let budget = output.stdout.budget.window.lock().unwrap();
+        assert_eq!((budget.left, budget.dropped), (3, LINE_COST + 7));
+        assert_eq!(one_line("a\nb\u{1b}ö", 5), "a\\nb\\u{1b}");
     }
 
     #[test]

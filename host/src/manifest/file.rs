@@ -11,7 +11,7 @@ use super::{read_grants, read_instances};
 use crate::limits::{HostLimits, PluginLimits};
 
 /// What a settings file says.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct HostFile {
     /// The limits of the host, those that the file does not give as they are by default.
@@ -31,7 +31,7 @@ impl HostFile {
         Ok(file)
     }
 
-    fn read(table: Table<'_>, folder: &Path) -> (Self, Plugins) {
+    pub(super) fn read(table: Table<'_>, folder: &Path) -> (Self, Plugins) {
         let mut host = HostLimits::default();
         read_host(table.table("host"), &mut host);
         let section = table.table("plugins");
@@ -51,7 +51,7 @@ impl HostFile {
     }
 }
 
-struct Plugins {
+pub(super) struct Plugins {
     defaults: LimitOverrides,
     maximum: LimitOverrides,
 }

@@ -175,6 +175,58 @@ proptest! {
     }
 }
 
+const DOCUMENT: &str = include_str!("../../../docs/plugins.md");
+
+/// The examples of the document that begin with this word.
+fn examples(kind: &str) -> Vec<&'static str> {
+    let begin = format!("```toml {kind}\n");
+    let after = DOCUMENT.split(&begin).skip(1);
+    after.map(|rest| rest.split("```").next().expect("a split has a first part")).collect()
+}
+
+#[test]
+fn every_example_of_the_document_holds() {
+    let host = crate::limits::HostLimits::default();
+    let manifests = examples("manifest");
+    assert!(manifests.len() > 5, "{}", manifests.len());
+    for text in manifests {
+        let manifest = parse(text).unwrap_or_else(|error| panic!("{error}:\n{text}"));
+        manifest.resolve(&host, &PluginDefaults::default()).unwrap_or_else(|e| panic!("{e}"));
+    }
+    for text in examples("host") {
+        HostFile::parse(text, Path::new("/")).unwrap_or_else(|error| panic!("{error}:\n{text}"));
+    }
+    let blocks = DOCUMENT.matches("```toml").count();
+    assert_eq!(blocks, examples("manifest").len() + examples("host").len());
+}
+
+#[test]
+fn every_key_is_in_the_document_and_so_is_its_default() {
+    let (_, host) = Reader::read_keys("", |table| HostFile::read(table, Path::new("/")).0);
+    for key in keys().into_iter().chain(host) {
+        let name = key.rsplit('.').next().unwrap_or(&key);
+        let row = DOCUMENT.contains(&format!("| `{name}` |"));
+        assert!(row || DOCUMENT.contains(&format!("[{key}]")), "{key} is not in the document");
+    }
+    let settings = Manifest::default()
+        .resolve(&crate::limits::HostLimits::default(), &PluginDefaults::default())
+        .expect("it asks for nothing");
+    for (key, value) in settings.limits_in_words() {
+        let value = match key {
+            "concurrency" | "queue" => "the host's",
+            _ => value.trim_end_matches(" per second"),
+        };
+        let row = format!("| `{key}` | {value} |");
+        assert!(DOCUMENT.contains(&row), "{row:?} is not in the document");
+    }
+}
+
+#[test]
+fn the_manifest_of_the_example_plugin_holds() {
+    let manifest = parse(include_str!("../../../plugins/calc/calc.toml")).expect("it holds");
+    assert_eq!(manifest.limits.memory.expect("it gives one").value, 16 << 20);
+}
+
 /// The paths of all keys that a manifest may have.
 fn keys() -> Vec<String> {
     let (read, keys) = Reader::read_keys("", |table| Manifest::read(table, Path::new("/")));

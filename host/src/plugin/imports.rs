@@ -2,10 +2,14 @@
 //!
 //! Wasmtime names the first one; somebody who has to change a plugin wants them all.
 
+use std::collections::BTreeMap;
+
+use jackfield_wire::ServiceName;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, ResourceType};
 
 use crate::guest::Guest;
+use crate::manifest::Grants;
 
 /// An import that nothing here satisfies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +33,94 @@ impl std::fmt::Display for MissingImport {
         }
         Ok(())
     }
+}
+
+/// What of a component's imports is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MissingImports {
+    /// The service that the component would be.
+    pub service: ServiceName,
+    /// What no grant gives.
+    pub never: Vec<MissingImport>,
+    /// What its manifest does not grant.
+    pub wanted: Vec<MissingImport>,
+}
+
+impl MissingImports {
+    /// The lines of a manifest that grant what a manifest can grant; nothing more is opened by
+    /// them than that it links.
+    pub fn grants(&self) -> String {
+        let wanted = |package: &str| self.wanted.iter().any(|import| import.is_of(package));
+        let mut lines = String::from("[grants]\n");
+        if wanted("wasi:http") {
+            lines.push_str("http = []  # add the hosts it may call: \"api.example.com\"\n");
+        }
+        if wanted("wasi:config") {
+            lines.push_str("config = {}  # add what it asks for: name = \"value\"\n");
+        }
+        if wanted("wasi:keyvalue") {
+            let service = &self.service;
+            lines.push_str(&format!("keyvalue = {{ default = \"{service}\" }}"));
+            lines.push_str("  # the name that it opens = a store of this host\n");
+        }
+        lines
+    }
+}
+
+impl std::fmt::Display for MissingImports {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.never.is_empty() {
+            write!(
+                f,
+                "imports what this host does not provide: {}; build it without",
+                join(&self.never)
+            )?;
+        }
+        if !self.wanted.is_empty() {
+            let gap = if self.never.is_empty() { "" } else { "; also " };
+            write!(
+                f,
+                "{gap}imports what its manifest does not grant: {}; to grant it, write into {}.toml \
+                 beside it:\n\n{}",
+                join(&self.wanted),
+                self.service,
+                self.grants(),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn join(missing: &[MissingImport]) -> String {
+    missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl MissingImport {
+    fn is_of(&self, package: &str) -> bool {
+        is_of(&self.name, package)
+    }
+}
+
+/// Whether `interface` is one of `package`.
+pub(super) fn is_of(interface: &str, package: &str) -> bool {
+    interface.strip_prefix(package).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Grants of each interface that can be granted, and of nothing behind them.
+pub(super) fn everything() -> Grants {
+    Grants {
+        http: Some(Vec::new()),
+        config: Some(BTreeMap::new()),
+        keyvalue: Some(BTreeMap::new()),
+        ..Grants::default()
+    }
+}
+
+/// The interfaces that `component` imports.
+pub(super) fn interfaces(component: &Component) -> Vec<String> {
+    let imports = component.component_type();
+    imports.imports(component.engine()).map(|(name, _)| name.to_owned()).collect()
 }
 
 /// All imports of `component` that `linker` does not define.
@@ -94,7 +186,10 @@ impl Probe {
 /// [`LINKED_WASI`].
 fn linked_name(name: &str) -> String {
     match name.split_once("@0.2.") {
-        Some((interface, _)) if interface.starts_with("wasi:") => {
+        // A draft is itself and no other version.
+        Some((interface, patch))
+            if interface.starts_with("wasi:") && patch.parse::<u32>().is_ok() =>
+        {
             format!("{interface}@{LINKED_WASI}")
         }
         _ => name.to_owned(),

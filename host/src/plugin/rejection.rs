@@ -4,7 +4,8 @@ use jackfield_wire::name::{BUILTIN_SERVICE, NameError};
 use jackfield_wire::reflect::RefusedFunction;
 
 use super::binary::{Kind, MAX_NESTING};
-use super::imports::MissingImport;
+use super::imports::MissingImports;
+use crate::guest::GrantError;
 use crate::manifest::ManifestError;
 
 /// Why a file does not serve. Whatever it is, the version before it goes on serving.
@@ -28,6 +29,9 @@ pub enum Rejection {
     /// The manifest beside it does not hold, or asks for more than the host allows.
     #[error("its manifest does not hold: {0}")]
     Manifest(ManifestError),
+    /// What its manifest grants cannot be given.
+    #[error("a grant of its manifest cannot be given: {0}")]
+    Grant(GrantError),
     /// Nothing in it.
     #[error("the file is empty; copy the component again")]
     Empty,
@@ -59,12 +63,8 @@ pub enum Rejection {
     )]
     Async(String),
     /// Imports that nothing satisfies.
-    #[error(
-        "imports what this host does not provide: {}; a plugin gets WASI 0.2 without files, \
-         sockets or variables: build it without these imports",
-        join(.0)
-    )]
-    Imports(Vec<MissingImport>),
+    #[error("{0}")]
+    Imports(MissingImports),
     /// Imports that are there with other types.
     #[error("its imports do not fit this host: {0}; build it against WASI 0.2")]
     Link(String),
@@ -190,10 +190,6 @@ fn twin(service: &str, wanted: &str) -> String {
         true => String::new(),
         false => format!(", from which `{wanted}` differs in case alone"),
     }
-}
-
-fn join(missing: &[MissingImport]) -> String {
-    missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn nothing_to_call(refused: &[RefusedFunction]) -> String {

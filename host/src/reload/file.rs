@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::decide::{FileStamp, Look, Stamp};
-use crate::manifest::{self, Manifest};
+use crate::manifest::{self, Grants, Manifest};
 use crate::plugin::Rejection;
 
 /// Which folder a path leads to.
@@ -139,7 +139,7 @@ pub(super) struct ManifestFile {
 pub(super) fn manifest_file(path: &Path) -> Result<ManifestFile, Rejection> {
     let path = path.with_extension("toml");
     let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let unreadable = |reason: String| Rejection::ManifestFile { file, reason };
+    let unreadable = |reason: String| Rejection::ManifestFile { file: file.clone(), reason };
     let (bytes, stamp) = match read(&path, manifest::MAX_TEXT as u64) {
         Ok(Content::Whole(bytes, stamp)) => (bytes, stamp),
         Ok(Content::Changing) if path.exists() => {
@@ -156,7 +156,26 @@ pub(super) fn manifest_file(path: &Path) -> Result<ManifestFile, Rejection> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let manifest = Manifest::parse(&text, &folder).map_err(Rejection::Manifest)?;
+    if manifest.grants != Grants::default() && (is_open_to_all(&path) || is_open_to_all(&folder)) {
+        return Err(unreadable(
+            "it grants something, and every user of this machine may change it; take that right \
+             away from it and its folder (chmod o-w), or leave [grants] out"
+                .into(),
+        ));
+    }
     Ok(ManifestFile { manifest, text, stamp: Some(stamp) })
+}
+
+/// Whether every user of the machine may change what is there.
+#[cfg(unix)]
+pub(crate) fn is_open_to_all(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o002 != 0)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_open_to_all(_: &Path) -> bool {
+    false
 }
 
 #[cfg(unix)]
@@ -269,6 +288,27 @@ mod tests {
         let error = read(folder.path(), 99).err();
         assert_eq!(error, Some(Rejection::NotRegular("a directory")));
         assert!(matches!(read(&folder.path().join("b.wasm"), 99), Ok(Content::Changing)));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_manifest_that_everybody_may_write_grants_nothing() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (plugin, path) = (folder.path().join("a.wasm"), folder.path().join("a.toml"));
+        let chmod = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        std::fs::write(&path, "grants.network = [\"10.0.0.1\"]").unwrap();
+        for (file, dir, held) in
+            [(0o644, 0o755, true), (0o646, 0o755, false), (0o644, 0o1777, false)]
+        {
+            chmod(&path, file);
+            chmod(folder.path(), dir);
+            assert_eq!(manifest(&plugin).is_ok(), held, "{file:o} in {dir:o}");
+        }
+        std::fs::write(&path, "limits.memory = \"1 MiB\"").unwrap();
+        assert!(manifest(&plugin).is_ok());
     }
 
     #[cfg(unix)]

@@ -27,7 +27,8 @@ pub(super) async fn trial(
 ) -> Result<(), Rejection> {
     let _running = pulse.running();
     let service = plugin.service().as_str().into();
-    let output = Output::new(Source { service, method: SELF_TEST.into() }, plugin.log().clone());
+    let output =
+        Output::new(Source { service, method: SELF_TEST.into(), call: None }, plugin.log().clone());
     let deadline = plugin.limits().deadline_for(None);
     let mut stage = Rejection::Start as Stage;
     let run = Box::pin(run(plugin, limits, &output, &mut stage));

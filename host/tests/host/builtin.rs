@@ -1,6 +1,6 @@
 //! The service that every host answers itself.
 
-use jackfield_host::{CheckReport, check};
+use jackfield_host::{CheckReport, HostFile, check};
 use jackfield_wire::reflect::ServiceInfo;
 use jackfield_wire::{Executed, Status};
 use serde_json::json;
@@ -48,10 +48,10 @@ async fn a_wrong_question_to_the_host_itself_is_answered_like_any_other() {
 fn checking_a_file_says_what_a_host_would() {
     let place = Place::new();
     place.put("calc.wasm", plugin("calc"));
-    let CheckReport::Serves(info) = check(&place.path("calc.wasm")) else {
+    let CheckReport::Serves(checked) = check(&place.path("calc.wasm"), &HostFile::default()) else {
         panic!("calc is a good plugin");
     };
-    assert_eq!(info.service.as_str(), "calc");
+    assert_eq!(checked.info.service.as_str(), "calc");
     place.put("jackfield.wasm", plugin("calc"));
     for (file, bytes, words) in [
         ("jackfield.wasm", plugin("calc"), "rename"),
@@ -62,11 +62,39 @@ fn checking_a_file_says_what_a_host_would() {
         if !bytes.is_empty() {
             place.put(file, bytes);
         }
-        let CheckReport::Rejected(rejection) = check(&place.path(file)) else {
+        let CheckReport::Rejected(rejection) = check(&place.path(file), &HostFile::default())
+        else {
             panic!("{file} is no good plugin");
         };
         assert!(rejection.to_string().contains(words), "{file}: {rejection}");
     }
+}
+
+#[test]
+fn checking_says_what_a_manifest_gives_and_doubts_what_is_not_used() {
+    let place = Place::new();
+    place.put("calc.toml", "limits.memory = \"8 MiB\"\n[grants]\nnetwork = [\"db:1\"]");
+    let host = HostFile::default();
+    let CheckReport::Manifest(settings) = check(&place.path("calc.toml"), &host) else {
+        panic!("the manifest holds and its plugin is not there");
+    };
+    assert_eq!(settings.limits.memory, 8 << 20);
+    place.put("calc.wasm", plugin("calc"));
+    for file in ["calc.wasm", "calc.toml"] {
+        let CheckReport::Serves(checked) = check(&place.path(file), &host) else {
+            panic!("calc is a good plugin");
+        };
+        assert_eq!(checked.settings, *settings);
+        assert!(checked.warnings[0].contains("grants.network is never used"), "{checked:?}");
+    }
+    let small = HostFile::parse(
+        "[plugins]\nlimits.memory = \"1 MiB\"\nmaximum.memory = \"1 MiB\"",
+        &place.plugins(),
+    );
+    let CheckReport::Rejected(rejection) = check(&place.path("calc.toml"), &small.unwrap()) else {
+        panic!("the manifest asks for more than this host gives");
+    };
+    assert!(rejection.to_string().contains("[plugins.maximum]"), "{rejection}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use jackfield_host::HostEvent;
+use jackfield_host::{HostEvent, HostFile};
 use serde_json::json;
 
 use crate::rig::{Caller, Rig, eventually, plugin, versioned};
@@ -66,12 +66,12 @@ async fn real_plugins_that_are_cut_serve_whole_or_not_at_all() {
     let serving = rig.host.services();
     for info in serving.iter().filter(|info| info.service.as_str() != "neighbour") {
         let (name, _) = info.service.as_str().rsplit_once('-').expect("NAME-LENGTH");
-        let whole = jackfield_host::check(&jackfield_guests::plugin(name));
+        let whole = jackfield_host::check(&jackfield_guests::plugin(name), &HostFile::default());
         let jackfield_host::CheckReport::Serves(whole) = whole else { panic!("{whole:?}") };
         let names = |info: &jackfield_wire::reflect::ServiceInfo| {
             info.methods.iter().map(|method| method.qualified.clone()).collect::<Vec<_>>()
         };
-        assert_eq!(names(info), names(&whole), "seed {SEED}: {}", info.service);
+        assert_eq!(names(info), names(&whole.info), "seed {SEED}: {}", info.service);
     }
     assert_eq!(rig.host.rejected().len() + serving.len(), files.len() + 1, "seed {SEED}");
     assert!(serving.len() < 40, "most cuts leave nothing that serves: {}", serving.len());

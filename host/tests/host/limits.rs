@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jackfield_host::HostFile;
 use jackfield_wire::{Executed, Status};
 use serde_json::json;
 
@@ -186,11 +187,11 @@ async fn what_a_host_refuses_a_check_refuses_with_the_same_words() {
         (func (export "f") (canon lift (core func $i "f"))))"#);
     let rig = Rig::with(&[("greedy.wasm", greedy)]).await;
     let said = rig.host.rejected().remove(0).reason;
-    match jackfield_host::check(&rig.place.path("greedy.wasm")) {
+    match jackfield_host::check(&rig.place.path("greedy.wasm"), &HostFile::default()) {
         jackfield_host::CheckReport::Rejected(rejection) => {
             assert_eq!(rejection.to_string(), said);
         }
-        serves @ jackfield_host::CheckReport::Serves(_) => panic!("{serves:?}, but: {said}"),
+        other => panic!("{other:?}, but: {said}"),
     }
 }
 

@@ -5,6 +5,7 @@ mod calls;
 mod concurrent;
 mod copies;
 mod folder;
+mod grants;
 mod instances;
 mod limits;
 mod misbehaviour;

@@ -25,12 +25,13 @@ pub(crate) const PLUGINS: [Guest; 5] =
     [rust("calc", ""), rust("greeter", ""), rust("text", ""), rust("shapes", ""), c("greeter-c")];
 
 /// The fixtures that need a compiler; the others are WAT.
-pub(crate) const FIXTURES: [Guest; 6] = [
+pub(crate) const FIXTURES: [Guest; 7] = [
     rust("echo", "fixtures"),
     rust("sleeper", "fixtures"),
     rust("panicking", "fixtures"),
     rust("chatty", "fixtures"),
     rust("nosy", "fixtures"),
+    rust("reacher", "fixtures"),
     rust("greeter-v2", "fixtures"),
 ];
 

@@ -40,8 +40,8 @@ const ROSTER: &[(&str, fn())] = &[
     ("unknown-import", folder::each_kind_of_bad_file_is_refused_with_what_to_do),
 ];
 
-/// Fixtures that behave: every type of WIT, and a second version of a plugin.
-const BEHAVING: [&str; 2] = ["echo", "greeter-v2"];
+/// Fixtures that behave: every type of WIT, a second version of a plugin, what manifests grant.
+const BEHAVING: [&str; 3] = ["echo", "greeter-v2", "reacher"];
 
 #[test]
 fn every_fixture_has_a_test() {
