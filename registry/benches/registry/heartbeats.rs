@@ -28,7 +28,9 @@ pub(crate) async fn measure(settings: &Settings, table: &mut Table) {
     }
     let (_, before) = list(&plan, serving.address).await;
     let (cpu, began) = (process::cpu(serving.pid()), Instant::now());
-    let sent: usize = tasks.join_all().await.into_iter().sum();
+    // Their connections stay: a lost one would make its instances suspect, which is a revision.
+    let (_peers, sent): (Vec<_>, Vec<_>) = tasks.join_all().await.into_iter().unzip();
+    let sent: usize = sent.iter().sum();
     let (listed, after) = list(&plan, serving.address).await;
     let share = (process::cpu(serving.pid()) - cpu).as_secs_f64() / began.elapsed().as_secs_f64();
     let rate = (sent * OF_HOST) as f64 / began.elapsed().as_secs_f64();
@@ -40,7 +42,7 @@ pub(crate) async fn measure(settings: &Settings, table: &mut Table) {
     table.row(&figure, &measured, "0 expired");
 }
 
-async fn beat(peer: Peer, until: Instant) -> usize {
+async fn beat(peer: Peer, until: Instant) -> (Peer, usize) {
     let ids: Vec<_> = (0..OF_HOST).map(|n| peer.instance(&format!("s{n}"), "1").id).collect();
     let (mut next, mut sent) = (Instant::now(), 0);
     while next < until {
@@ -52,7 +54,7 @@ async fn beat(peer: Peer, until: Instant) -> usize {
         }
         sent += 1;
     }
-    sent
+    (peer, sent)
 }
 
 const TTL: Duration = Duration::from_secs(10);
