@@ -249,6 +249,22 @@ pub(crate) async fn a_nosy_guest_finds_nothing() {
 }
 
 #[tokio::test]
+pub(crate) async fn a_guest_that_wants_all_there_is_is_refused_with_every_name() {
+    let files = [("greedy.wasm", fixture("import-everything"))];
+    let rig = Rig::beside_neighbour(&files, |_| {}).await;
+    let reason = rig.host.rejected().remove(0).reason;
+    let (http, config, keyvalue) = ("wasi:http/types", "wasi:config/store", "wasi:keyvalue/store");
+    let nobodys = ["acme:db/store@1.0.0", "drop-all", "read-the-hosts-memory"];
+    for word in nobodys.iter().chain(&[http, config, keyvalue]) {
+        assert!(reason.contains(word), "{word} is not in {reason}");
+    }
+    for linked in ["wasi:cli", "wasi:filesystem", "wasi:sockets", "wasi:random", "wasi:clocks"] {
+        assert!(!reason.contains(linked), "{linked} is in {reason}");
+    }
+    rig.is_unharmed().await;
+}
+
+#[tokio::test]
 async fn a_guest_that_exits_ends_its_own_call() {
     let quitter = wat(r#"(component
         (import "wasi:cli/exit@0.2.0" (instance $exit (export "exit" (func (param "status" (result))))))

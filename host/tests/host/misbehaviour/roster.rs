@@ -15,6 +15,7 @@ const ROSTER: &[(&str, fn())] = &[
     ("giant-answer", misbehaviour::giant_answers_cost_their_call_alone),
     ("grower", misbehaviour::a_guest_that_takes_all_memory_gets_no_more_than_its_limit),
     ("handle-flood", misbehaviour::a_guest_that_hoards_handles_gets_no_more_than_its_limit),
+    ("import-everything", misbehaviour::a_guest_that_wants_all_there_is_is_refused_with_every_name),
     ("nosy", misbehaviour::a_nosy_guest_finds_nothing),
     ("panicking", misbehaviour::a_panic_tells_its_message),
     (
