@@ -1,5 +1,6 @@
 //! What was typed, as types. No I/O, no meaning: the commands give it that.
 
+pub(crate) mod balancing;
 mod help;
 mod operate;
 pub(crate) mod rest;
@@ -16,6 +17,7 @@ use clap::{
 use clap_complete::ArgValueCompleter;
 use jackfield_wire::{Namespace, ServiceName, Target};
 
+use self::balancing::BalancingArgs;
 use crate::complete;
 use crate::terminal::ColorChoice;
 pub(crate) use operate::{
@@ -257,23 +259,14 @@ pub(crate) struct CallArgs {
     #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     pub(crate) direct: Option<String>,
     /// How long the call may take, with every attempt; finding the service is not counted
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = jackfield_host::parse_duration)]
-    pub(crate) deadline: Duration,
-    /// How to choose among the hosts
-    #[arg(long, value_name = "NAME", default_value = "round-robin")]
-    pub(crate) balance: Balance,
+    /// [default: the service's setting, or 10s]
+    #[arg(long, value_name = "TIME", value_parser = jackfield_host::parse_duration)]
+    pub(crate) deadline: Option<Duration>,
     /// Tell host, address, generation, time and attempts on stderr
     #[arg(short, long)]
     pub(crate) verbose: bool,
-}
-
-/// How to choose among hosts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Balance {
-    /// Each in turn, beginning anywhere
-    RoundRobin,
-    /// Any
-    Random,
+    #[command(flatten)]
+    pub(crate) balancing: BalancingArgs,
 }
 
 /// `ls`

@@ -2,12 +2,12 @@
 
 mod arguments;
 
-use jackfield_client::{Answer, Balance, CallError, Client};
+use jackfield_client::{Answer, CallError, Client};
 use jackfield_wire::reflect::{MethodInfo, ServiceInfo};
 use jackfield_wire::ty::nearest;
 use jackfield_wire::{ServiceName, Target};
 
-use crate::args::{self, CallArgs, Common};
+use crate::args::{CallArgs, Common};
 use crate::discover::{self, Via};
 use crate::exit::Exit;
 use crate::problem::{Outcome, Problem, enumerate};
@@ -81,11 +81,10 @@ async fn send(client: &Client, args: &CallArgs, arguments: Arguments) -> Outcome
     let mut request = client
         .request(&args.target.to_string())
         .map_err(|error| Problem::usage(error.to_string()))?
-        .deadline(args.deadline)
-        .balance(match args.balance {
-            args::Balance::RoundRobin => Balance::RoundRobin,
-            args::Balance::Random => Balance::Random,
-        });
+        .options(args.balancing.options());
+    if let Some(deadline) = args.deadline {
+        request = request.deadline(deadline);
+    }
     if let Some(positional) = arguments.positional {
         request = request.positional_json(positional);
     }

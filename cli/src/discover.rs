@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jackfield_client::{BuildError, CallError, Client, NoInstance, NoRegistry, Snapshot};
+use jackfield_client::{
+    BuildError, CallError, CallOptions, Client, NoInstance, NoRegistry, Snapshot,
+};
 use jackfield_transport::Role;
+use jackfield_wire::name::BUILTIN_SERVICE;
 use jackfield_wire::registry::Instance;
 
 use crate::args::{Common, RegistryAddress};
@@ -99,7 +102,9 @@ pub(crate) fn call_problem(error: &CallError) -> Problem {
 async fn connect(common: &Common, via: Via<'_>) -> Outcome<Client> {
     let name = format!("cli-{}", std::process::id());
     let identity = setup::setup(common, Role::Client, &name)?.identity;
-    let mut builder = Client::builder().identity(identity).deadline(PATIENCE);
+    let mut builder = Client::builder()
+        .identity(identity)
+        .service_options(BUILTIN_SERVICE, CallOptions::new().deadline(PATIENCE));
     match via {
         Via::Direct(place) => builder = builder.direct(place),
         Via::Registry(address) => {

@@ -16,6 +16,7 @@ use jackfield_wire::{
 };
 use tokio::time::{Instant, timeout_at};
 
+use crate::balancer::Verdict;
 use crate::chain::chain;
 use crate::deadline::Deadline;
 use crate::error::{Attempt, Phase};
@@ -45,10 +46,40 @@ pub(crate) struct Answered {
 /// An attempt that did not go well.
 #[derive(Debug)]
 pub(crate) struct Failed {
-    pub(crate) attempt: Attempt,
+    pub(crate) attempt: Box<Attempt>,
     pub(crate) outcome: Outcome,
     pub(crate) value: Option<Bytes>,
     pub(crate) kind: FailureKind,
+    /// This is the host's word, not the client's.
+    pub(crate) is_answered: bool,
+    pub(crate) load: Option<Load>,
+    /// What a closure of the caller's gave as its reason.
+    pub(crate) cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Failed {
+    /// What it says of the endpoint; `None` when the fault is this client's.
+    pub(crate) fn verdict(&self) -> Option<Verdict> {
+        match self.kind {
+            FailureKind::Connect => match (self.outcome.cure, self.outcome.status) {
+                (Cure::Nothing, _) => None,
+                (_, Status::Unauthenticated) => Some(Verdict::Misplaced),
+                _ => Some(Verdict::Unreachable),
+            },
+            FailureKind::Timeout if !self.is_answered => Some(Verdict::Failed),
+            _ => Some(verdict(self.outcome.status)),
+        }
+    }
+}
+
+fn verdict(status: Status) -> Verdict {
+    match status {
+        Status::ResourceExhausted => Verdict::Busy,
+        Status::Unavailable | Status::Internal | Status::Trapped | Status::Cancelled => {
+            Verdict::Failed
+        }
+        _ => Verdict::Refused,
+    }
 }
 
 /// Which error the attempt becomes when it was the last.
@@ -72,6 +103,9 @@ struct Trouble {
     value: Option<Bytes>,
     /// The host takes no new calls.
     turned_away: bool,
+    /// The host said so.
+    is_answered: bool,
+    load: Option<Load>,
 }
 
 /// Makes one attempt.
@@ -136,7 +170,7 @@ async fn converse(
 
 /// Resolves when a call that may be repeated need not wait for this host any longer.
 async fn falls_silent(connection: &Connection, spec: &Spec) {
-    if spec.idempotent {
+    if spec.options.is_idempotent {
         connection.silence().await;
     } else {
         std::future::pending().await
@@ -205,7 +239,7 @@ impl Progress {
 impl Trouble {
     fn transport(status: Status, executed: Executed, cure: Cure, message: String) -> Self {
         let outcome = Outcome { status, executed, cure, retry_after: None };
-        Self { kind: FailureKind::Transport, outcome, message, value: None, turned_away: false }
+        Self::unanswered(FailureKind::Transport, outcome, message)
     }
 
     fn timeout(progress: &Progress) -> Self {
@@ -216,7 +250,19 @@ impl Trouble {
             retry_after: None,
         };
         let message = "cut off by the deadline".into();
-        Self { kind: FailureKind::Timeout, outcome, message, value: None, turned_away: false }
+        Self::unanswered(FailureKind::Timeout, outcome, message)
+    }
+
+    fn unanswered(kind: FailureKind, outcome: Outcome, message: String) -> Self {
+        Self {
+            kind,
+            outcome,
+            message,
+            value: None,
+            is_answered: false,
+            load: None,
+            turned_away: false,
+        }
     }
 
     /// The request did not leave as a whole, so the host has not begun with it.
@@ -242,7 +288,15 @@ impl Trouble {
             _ => FailureKind::Answer,
         };
         let message = printable(head.message.unwrap_or_default());
-        Self { kind, outcome, message, value, turned_away: false }
+        Self {
+            kind,
+            outcome,
+            message,
+            value,
+            is_answered: true,
+            load: head.load,
+            turned_away: false,
+        }
     }
 
     /// The head of the answer had come, so its word on the execution counts.
@@ -280,9 +334,9 @@ impl Trouble {
     }
 
     fn happened(self, to: &Destination, phase: Phase, elapsed: Duration) -> Failed {
-        let Self { kind, outcome, message, value, .. } = self;
+        let Self { kind, outcome, message, value, is_answered, load, .. } = self;
         let attempt = Attempt {
-            address: to.address,
+            address: to.address.to_string(),
             host: to.host.clone(),
             phase,
             status: outcome.status,
@@ -290,7 +344,7 @@ impl Trouble {
             message,
             elapsed,
         };
-        Failed { attempt, outcome, value, kind }
+        Failed { attempt: Box::new(attempt), outcome, value, kind, is_answered, load, cause: None }
     }
 }
 
@@ -298,7 +352,7 @@ impl From<ConnectFailure> for Trouble {
     fn from(failure: ConnectFailure) -> Self {
         let ConnectFailure { status, cure, message } = failure;
         let outcome = Outcome { status, executed: Executed::No, cure, retry_after: None };
-        Self { kind: FailureKind::Connect, outcome, message, value: None, turned_away: false }
+        Self::unanswered(FailureKind::Connect, outcome, message)
     }
 }
 

@@ -6,19 +6,23 @@
 use std::time::Duration;
 
 /// The bounds of a wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Backoff {
     /// The bound after the first failure.
     pub(crate) first: Duration,
-    /// The bound that later ones double up to.
+    /// The bound that later ones grow up to.
     pub(crate) most: Duration,
+    /// What the bound is multiplied by after each further failure; below 1 counts as 1.
+    pub(crate) factor: f64,
 }
 
 impl Backoff {
     /// The longest wait after `failures` failures in a row.
     pub(crate) fn bound(&self, failures: u32) -> Duration {
-        let doublings = failures.saturating_sub(1).min(MAX_DOUBLINGS);
-        self.first.saturating_mul(1 << doublings).min(self.most)
+        let steps = failures.saturating_sub(1).min(MAX_STEPS) as i32;
+        let grown = self.first.as_secs_f64() * self.factor.max(1.0).powi(steps);
+        // NaN and what no duration can hold are beyond every bound.
+        Duration::try_from_secs_f64(grown).unwrap_or(Duration::MAX).min(self.most)
     }
 
     /// A wait after `failures` failures in a row; `entropy` is any uniformly drawn number.
@@ -28,8 +32,8 @@ impl Backoff {
     }
 }
 
-/// Keeps `1 << doublings` within a `u32`; every bound here is reached long before.
-const MAX_DOUBLINGS: u32 = 20;
+/// Keeps the power within what an `i32` can say; every bound is reached long before.
+const MAX_STEPS: u32 = 1000;
 
 #[cfg(test)]
 mod tests {
@@ -37,12 +41,20 @@ mod tests {
     use proptest::prelude::*;
 
     const ANY: Backoff =
-        Backoff { first: Duration::from_millis(100), most: Duration::from_secs(5) };
+        Backoff { first: Duration::from_millis(100), most: Duration::from_secs(5), factor: 2.0 };
 
     #[test]
     fn the_bound_doubles_up_to_its_most() {
         let bounds: Vec<_> = (0..8).map(|n| ANY.bound(n).as_millis()).collect();
         assert_eq!(bounds, [100, 100, 200, 400, 800, 1600, 3200, 5000]);
+    }
+
+    #[test]
+    fn factors_that_make_no_sense_do_no_harm() {
+        let bound = |factor| Backoff { factor, ..ANY }.bound(u32::MAX);
+        assert_eq!((bound(0.5), bound(1.0)), (ANY.first, ANY.first));
+        assert_eq!([f64::INFINITY, 1e300].map(bound), [ANY.most; 2]);
+        assert_eq!(bound(f64::NAN), ANY.first);
     }
 
     proptest! {

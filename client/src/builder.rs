@@ -1,5 +1,6 @@
 //! What a client is made from.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,19 +9,23 @@ use jackfield_transport::{
     DialError, Dialer, Identity, IdentityError, Protocol, Role, StateDir, StateDirError,
     TransportLimits,
 };
-use jackfield_wire::Namespace;
+use jackfield_wire::name::NameError;
+use jackfield_wire::{Namespace, ServiceName};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::balancer::Balancer;
+use crate::budget::RetryBudget;
 use crate::chance::Chance;
-use crate::client::{Client, Inner, Pickers, Source};
+use crate::client::{Client, Inner, Source};
 use crate::direct::Direct;
 use crate::discovery::{Settings, Shared, Watcher};
 use crate::disk::LastGood;
-use crate::picker::Balance;
+use crate::ejection::EjectionPolicy;
+use crate::options::CallOptions;
+use crate::picker::PickerChoice;
 use crate::place::{Place, PlaceError, ResolveError};
 use crate::pool::{Keeping, Pool};
-use crate::retry::RetryPolicy;
 
 /// Sets up a [`Client`]. Every value has a default that suits a local network.
 #[derive(Clone, Debug)]
@@ -32,14 +37,15 @@ pub struct ClientBuilder {
     identity: Option<Identity>,
     state: Option<PathBuf>,
     last_good: Option<PathBuf>,
-    deadline: Duration,
     connect_timeout: Duration,
     idle_connection: Duration,
     max_connections: usize,
     refresh_interval: Duration,
     max_instances: usize,
-    balance: Balance,
-    retry: RetryPolicy,
+    options: CallOptions,
+    options_by_service: Vec<(String, CallOptions)>,
+    ejection: EjectionPolicy,
+    budget: RetryBudget,
     limits: TransportLimits,
     seed: Option<u64>,
 }
@@ -66,6 +72,9 @@ pub enum BuildError {
     /// The identity is not a client's.
     #[error("{0} is the identity of another role; a client needs spiffe://…/client/…")]
     Role(String),
+    /// Options were given for what is no service's name.
+    #[error("no service can have these options")]
+    Service(#[source] NameError),
     /// TLS cannot be set up.
     #[error("cannot make connections")]
     Dialer(#[from] DialError),
@@ -80,14 +89,15 @@ impl Default for ClientBuilder {
             identity: None,
             state: None,
             last_good: None,
-            deadline: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(2),
             idle_connection: Duration::from_secs(60),
             max_connections: 1024,
             refresh_interval: Duration::from_secs(15),
             max_instances: 100_000,
-            balance: Balance::default(),
-            retry: RetryPolicy::default(),
+            options: CallOptions::new(),
+            options_by_service: Vec::new(),
+            ejection: EjectionPolicy::default(),
+            budget: RetryBudget::default(),
             limits: TransportLimits::default(),
             seed: None,
         }
@@ -134,9 +144,10 @@ impl ClientBuilder {
         self
     }
 
-    /// How long a call may take in all when it does not say itself. Default 10 s.
+    /// How long a call may take in all when it does not say itself. Default: as the service's
+    /// settings in the registry say, or else 10 s.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.options.deadline = Some(deadline);
         self
     }
 
@@ -177,15 +188,35 @@ impl ClientBuilder {
         self
     }
 
-    /// Which endpoint among equals takes a call. Default round robin.
-    pub fn balance(mut self, balance: Balance) -> Self {
-        self.balance = balance;
+    /// Which endpoint among equals takes a call. Default: as the service's settings in the registry
+    /// say, or else round robin.
+    pub fn picker(mut self, picker: impl Into<PickerChoice>) -> Self {
+        self.options.picker = Some(picker.into());
         self
     }
 
-    /// How often and how fast a call is repeated that was not executed. Default: three attempts.
-    pub fn retry(mut self, retry: RetryPolicy) -> Self {
-        self.retry = retry;
+    /// What holds for every call of this client that does not say otherwise; it goes before what
+    /// was said so far.
+    pub fn options(mut self, options: CallOptions) -> Self {
+        self.options = options.or(&self.options);
+        self
+    }
+
+    /// What holds for calls of one service; it goes before what holds for all.
+    pub fn service_options(mut self, service: impl Into<String>, options: CallOptions) -> Self {
+        self.options_by_service.push((service.into(), options));
+        self
+    }
+
+    /// When an endpoint is left out for a while, and how it comes back.
+    pub fn ejection(mut self, policy: EjectionPolicy) -> Self {
+        self.ejection = policy;
+        self
+    }
+
+    /// How many attempts beyond the first the calls of a service may cost in all.
+    pub fn retry_budget(mut self, budget: RetryBudget) -> Self {
+        self.budget = budget;
         self
     }
 
@@ -213,12 +244,15 @@ impl ClientBuilder {
         let mut rng = fastrand::Rng::with_seed(self.seed.unwrap_or_else(|| fastrand::u64(..)));
         let dialer = Dialer::new(&identity, Protocol::Call, self.limits.clone())?;
         let pool = Pool::new(dialer, self.keeping(), rng.u64(..), stop.child_token());
+        let chance = Chance::seeded(rng.u64(..));
+        let balancer = Arc::new(Balancer::new(self.ejection, self.budget, chance));
         let tasks = TaskTracker::new();
         let source = match self.direct {
             Some(_) if !self.registries.is_empty() => return Err(BuildError::Both),
             Some(ref place) => Source::Direct(Direct::new(place.parse()?).await?),
             None => {
-                let watcher = self.watcher(&identity, pool.clone(), rng.u64(..))?;
+                let parts = (pool.clone(), balancer.clone());
+                let watcher = self.watcher(&identity, parts, rng.u64(..))?;
                 let shared = watcher.shared();
                 tasks.spawn(watcher.run(stop.child_token()));
                 Source::Registry(shared)
@@ -227,16 +261,24 @@ impl ClientBuilder {
         let inner = Inner {
             source,
             pool,
-            pickers: Pickers::default(),
-            chance: Chance::seeded(rng.u64(..)),
+            balancer,
             frames: self.limits.frames,
-            deadline: self.deadline,
-            balance: self.balance,
-            retry: self.retry,
+            options_by_service: self.options_by_service()?,
+            options: self.options,
             tasks,
             stop,
         };
         Ok(Client { inner: Arc::new(inner) })
+    }
+
+    fn options_by_service(&self) -> Result<HashMap<ServiceName, CallOptions>, BuildError> {
+        let mut all = HashMap::new();
+        for (name, options) in &self.options_by_service {
+            let name = ServiceName::new(name).map_err(BuildError::Service)?;
+            let weaker = all.remove(&name).unwrap_or_else(|| self.options.clone());
+            all.insert(name, options.clone().or(&weaker));
+        }
+        Ok(all)
     }
 
     fn keeping(&self) -> Keeping {
@@ -258,7 +300,7 @@ impl ClientBuilder {
     fn watcher(
         &self,
         identity: &Identity,
-        pool: Arc<Pool>,
+        (pool, balancer): (Arc<Pool>, Arc<Balancer>),
         seed: u64,
     ) -> Result<Watcher, BuildError> {
         let default = [DEFAULT_REGISTRY.to_owned()];
@@ -280,7 +322,7 @@ impl ClientBuilder {
             seed,
         };
         let dialer = Dialer::new(identity, Protocol::Registry, self.limits.clone())?;
-        Ok(Watcher::new(settings, dialer, shared, pool))
+        Ok(Watcher::new(settings, dialer, shared, pool, balancer))
     }
 }
 

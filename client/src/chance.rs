@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 /// Draws uniformly distributed numbers.
+#[derive(Debug)]
 pub(crate) struct Chance(
     /// Held for one draw, never across an await.
     Mutex<fastrand::Rng>,
@@ -15,5 +16,10 @@ impl Chance {
 
     pub(crate) fn draw(&self) -> u64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).u64(..)
+    }
+
+    /// From 0 to below 1.
+    pub(crate) fn unit(&self) -> f64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).f64()
     }
 }

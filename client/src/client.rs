@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jackfield_wire::name::{BUILTIN_SERVICE, TargetError};
@@ -15,18 +15,15 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::balancer::Balancer;
 use crate::builder::ClientBuilder;
-use crate::chance::Chance;
-use crate::context::Context;
 use crate::direct::Direct;
 use crate::discovery::{RegistryLink, Shared};
 use crate::error::{CallError, NoRegistry};
-use crate::picker::{Balance, Picker};
+use crate::options::CallOptions;
 use crate::pool::Pool;
 use crate::request::Request;
-use crate::retry::RetryPolicy;
 use crate::snapshot::Snapshot;
-use crate::spec::{Route, Spec};
 
 /// Calls methods of services, wherever they are. Cheap to clone; clones share everything.
 ///
@@ -39,12 +36,11 @@ pub struct Client {
 pub(crate) struct Inner {
     pub(crate) source: Source,
     pub(crate) pool: Arc<Pool>,
-    pub(crate) pickers: Pickers,
-    pub(crate) chance: Chance,
+    pub(crate) balancer: Arc<Balancer>,
     pub(crate) frames: FrameLimits,
-    pub(crate) deadline: Duration,
-    pub(crate) balance: Balance,
-    pub(crate) retry: RetryPolicy,
+    pub(crate) options: CallOptions,
+    /// Each with `options` beneath it.
+    pub(crate) options_by_service: HashMap<ServiceName, CallOptions>,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
 }
@@ -182,21 +178,34 @@ impl Client {
         self.inner.tasks.close();
         tokio::join!(self.inner.tasks.wait(), self.inner.pool.close());
     }
+}
 
-    pub(crate) fn defaults(&self, target: Target) -> Spec {
-        let Inner { deadline, balance, retry, .. } = &*self.inner;
-        Spec {
-            target,
-            route: Route::Target,
-            positional: None,
-            named: None,
-            deadline: *deadline,
-            idempotent: false,
-            balance: *balance,
-            key: None,
-            context: Context::current(),
-            trace: None,
-            retry: *retry,
+impl Inner {
+    /// What this client says of calls of `service`.
+    pub(crate) fn options_of(&self, service: &ServiceName) -> &CallOptions {
+        self.options_by_service.get(service).unwrap_or(&self.options)
+    }
+
+    /// What the registry says of them.
+    pub(crate) fn settings(&self, service: &ServiceName) -> Option<CallOptions> {
+        match &self.source {
+            Source::Registry(shared) => shared.snapshot().options(service.as_str()).cloned(),
+            Source::Direct(_) => None,
+        }
+    }
+
+    /// Tries to connect to endpoints whose time out is over, beside the calls.
+    pub(crate) fn probe_those_due(&self) {
+        let Source::Registry(shared) = &self.source else { return };
+        for probe in self.balancer.due() {
+            let (balancer, pool, shared) =
+                (self.balancer.clone(), self.pool.clone(), shared.clone());
+            self.tasks.spawn(async move {
+                let address = probe.line.address;
+                let connected = pool.connect(address, probe.line.host.as_deref()).await;
+                let is_up = connected.is_ok() && !pool.reach().is_down(address);
+                balancer.probed(&shared.snapshot(), &probe, is_up);
+            });
         }
     }
 }
@@ -210,36 +219,5 @@ impl Drop for Inner {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("registries", &self.registry_link()).finish_non_exhaustive()
-    }
-}
-
-/// The pickers in use, one for each service and kind.
-#[derive(Default)]
-pub(crate) struct Pickers(
-    /// Held to look up or add one, never across an await. Grows with the services that are called
-    /// and known: unknown ones never get here.
-    Mutex<HashMap<ServiceName, Kinds>>,
-);
-
-type Kinds = Vec<(Balance, Arc<dyn Picker>)>;
-
-impl Pickers {
-    pub(crate) fn of(
-        &self,
-        service: &ServiceName,
-        balance: Balance,
-        chance: &Chance,
-    ) -> Arc<dyn Picker> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let kinds = match all.get_mut(service) {
-            Some(kinds) => kinds,
-            None => all.entry(service.clone()).or_default(),
-        };
-        if let Some((_, picker)) = kinds.iter().find(|(kind, _)| *kind == balance) {
-            return picker.clone();
-        }
-        let picker = balance.picker(chance.draw());
-        kinds.push((balance, picker.clone()));
-        picker
     }
 }

@@ -17,6 +17,11 @@ impl Deadline {
         Self { started: Instant::now(), total: total.min(LONGEST) }
     }
 
+    /// The same beginning with another length.
+    pub(crate) fn lasting(&self, total: Duration) -> Self {
+        Self { total: total.min(LONGEST), ..*self }
+    }
+
     pub(crate) fn at(&self) -> Instant {
         self.started + self.total
     }

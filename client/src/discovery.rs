@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
+use crate::balancer::Balancer;
 use crate::chain::chain;
 use crate::disk::LastGood;
 use crate::place::Place;
@@ -44,6 +45,7 @@ pub(crate) struct Watcher {
     view: View,
     shared: Arc<Shared>,
     pool: Arc<Pool>,
+    balancer: Arc<Balancer>,
     rng: fastrand::Rng,
     /// Watches that ended since the last one that was of use for a while.
     failures: u32,
@@ -64,12 +66,13 @@ impl Watcher {
         dialer: Dialer,
         shared: Arc<Shared>,
         pool: Arc<Pool>,
+        balancer: Arc<Balancer>,
     ) -> Self {
         let view = View::new(settings.max_instances);
         let rng = fastrand::Rng::with_seed(settings.seed);
         let saved = Saved { dirty: false, at: None };
         let (failures, useful_since) = (0, None);
-        Self { settings, dialer, view, shared, pool, rng, failures, useful_since, saved }
+        Self { settings, dialer, view, shared, pool, balancer, rng, failures, useful_since, saved }
     }
 
     /// What it writes to.
@@ -129,7 +132,8 @@ impl Watcher {
         }
         let snapshot = Arc::new(self.view.snapshot());
         self.saved.dirty |= snapshot.origin() == Origin::Registry;
-        self.pool.keep_only(snapshot.all_endpoints().map(|endpoint| endpoint.address));
+        self.pool.keep_only(snapshot.all_endpoints().filter_map(|endpoint| endpoint.address));
+        self.balancer.keep_only(&snapshot);
         self.shared.publish(snapshot);
     }
 
@@ -162,7 +166,7 @@ fn failures_after(before: u32, lasted: Option<Duration>) -> u32 {
 /// Between rounds over all registries: soon enough that a restart is hardly noticed, spread enough
 /// that thousands of clients do not come back in the same moment.
 const RECONNECT: Backoff =
-    Backoff { first: Duration::from_millis(100), most: Duration::from_secs(5) };
+    Backoff { first: Duration::from_millis(100), most: Duration::from_secs(5), factor: 2.0 };
 
 /// The file is a cache: a network that changes all the time does not keep the disk busy.
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);

@@ -1,13 +1,15 @@
 //! Why a call failed, in a form that a caller can match and a person can read.
 
 mod attempt;
+mod data;
 mod text;
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use jackfield_wire::name::TargetError;
+use jackfield_wire::name::{NameError, TargetError};
 use jackfield_wire::{Executed, ServiceName, Status, Target};
+use serde::Serialize;
 
 pub use attempt::{Attempt, Phase};
 
@@ -22,18 +24,19 @@ pub enum CallError {
     /// The deadline passed. Whether to repeat the call depends on [`RequestTimeout::executed`].
     #[error(transparent)]
     RequestTimeout(Box<RequestTimeout>),
-    /// The host answered that the call failed.
+    /// The host answered that the call failed, or gave no answer that can be read.
     #[error(transparent)]
     ServiceError(Box<ServiceError>),
     /// Every attempt that was allowed failed in a way that allowed another one.
     #[error(transparent)]
     MaxRetriesExceeded(Box<MaxRetriesExceeded>),
-    /// The only endpoint could not be connected to, or is not who the registry says.
+    /// A limit was reached, of a host or of this client. Less at once, later or elsewhere it may
+    /// work.
     #[error(transparent)]
-    Connect(Box<ConnectError>),
-    /// The connection broke, or what came over it is not an answer.
+    LimitExceeded(Box<LimitExceeded>),
+    /// The service's name is none.
     #[error(transparent)]
-    Transport(Box<TransportError>),
+    Service(#[from] NameError),
     /// The target is not `SERVICE.METHOD`.
     #[error(transparent)]
     Target(#[from] TargetError),
@@ -73,6 +76,18 @@ pub enum NoInstance {
         /// How many there are.
         count: usize,
     },
+    /// None of the enabled instances is what the call wants.
+    NoneMatches {
+        /// How many there are.
+        count: usize,
+        /// What it wants.
+        wanted: String,
+    },
+    /// The instances that were asked could not be connected to, or are not who the registry says;
+    /// the attempts tell the reasons.
+    Unreachable,
+    /// The client goes directly to one host, and finds no instances.
+    Direct,
 }
 
 /// No registry answered within the time given.
@@ -99,7 +114,7 @@ pub struct RegistryFailure {
 #[error("{}", text::timeout(self))]
 pub struct RequestTimeout {
     /// What was called.
-    pub target: Target,
+    pub target: String,
     /// The deadline that was given.
     pub deadline: Duration,
     /// What the call was at.
@@ -110,20 +125,24 @@ pub struct RequestTimeout {
     pub attempts: Vec<Attempt>,
 }
 
-/// The host answered with another status than `ok`.
+/// The host answered with another status than `ok`, or not at all.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", text::service(self))]
 pub struct ServiceError {
     /// What was called.
-    pub target: Target,
+    pub target: String,
     /// How the call ended; never `ok`.
     pub status: Status,
     /// Whether the method ran.
     pub executed: Executed,
-    /// The host's words.
+    /// Whether this is a host's answer; if not, the connection broke or what came is no answer.
+    pub is_answered: bool,
+    /// The host's words, or the client's.
     pub message: String,
     /// JSON of the method's own error, when the status is `application`.
     pub value: Option<Bytes>,
+    /// What the closure of [`Client::execute`](crate::Client::execute) gave as its reason.
+    pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
     /// Every attempt, this one last.
     pub attempts: Vec<Attempt>,
 }
@@ -133,31 +152,40 @@ pub struct ServiceError {
 #[error("{}", text::retries(self))]
 pub struct MaxRetriesExceeded {
     /// What was called.
-    pub target: Target,
+    pub target: String,
     /// Every attempt; at least two.
     pub attempts: Vec<Attempt>,
     /// Whether the method ran in any of them.
     pub executed: Executed,
+    /// What ended the repetitions.
+    pub reason: Exhaustion,
 }
 
-/// An endpoint that could not be connected to.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", text::connect(self))]
-pub struct ConnectError {
-    /// What was called.
-    pub target: Target,
-    /// The one attempt.
-    pub attempts: Vec<Attempt>,
+/// What ends the repetitions of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Exhaustion {
+    /// The attempts that one call may make.
+    Attempts,
+    /// The deadline: it is nearer than the next attempt.
+    Deadline,
+    /// The budget of all calls of the service.
+    Budget,
 }
 
-/// A connection that broke, or bytes that are no answer.
+/// A limit was reached.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", text::transport(self))]
-pub struct TransportError {
+#[error("{}", text::limit(self))]
+pub struct LimitExceeded {
     /// What was called.
-    pub target: Target,
+    pub target: String,
     /// Whether the method ran.
     pub executed: Executed,
+    /// Which limit, and whose.
+    pub message: String,
+    /// When the host wants to be asked again, if it said.
+    pub retry_after: Option<Duration>,
     /// Every attempt, this one last.
     pub attempts: Vec<Attempt>,
 }
@@ -217,14 +245,14 @@ impl CallError {
         match self {
             Self::NoAvailableInstance(error) => match error.reason {
                 NoInstance::UnknownService { .. } => Status::NotFound,
+                NoInstance::Unreachable => self.last_status(),
                 _ => Status::Unavailable,
             },
             Self::RequestTimeout(_) => Status::DeadlineExceeded,
             Self::ServiceError(error) => error.status,
-            Self::MaxRetriesExceeded(_) | Self::Connect(_) | Self::Transport(_) => {
-                self.attempts().last().map_or(Status::Unavailable, |last| last.status)
-            }
-            Self::Target(_) | Self::Encode(_) => Status::InvalidArgument,
+            Self::MaxRetriesExceeded(_) => self.last_status(),
+            Self::LimitExceeded(_) => Status::ResourceExhausted,
+            Self::Service(_) | Self::Target(_) | Self::Encode(_) => Status::InvalidArgument,
             Self::Decode(_) => Status::Internal,
         }
     }
@@ -236,8 +264,8 @@ impl CallError {
             Self::RequestTimeout(error) => error.executed,
             Self::ServiceError(error) => error.executed,
             Self::MaxRetriesExceeded(error) => error.executed,
-            Self::Transport(error) => error.executed,
-            Self::Connect(_) | Self::Target(_) | Self::Encode(_) => Executed::No,
+            Self::LimitExceeded(error) => error.executed,
+            Self::Service(_) | Self::Target(_) | Self::Encode(_) => Executed::No,
             Self::Decode(_) => Executed::Yes,
         }
     }
@@ -249,9 +277,12 @@ impl CallError {
             Self::RequestTimeout(error) => &error.attempts,
             Self::ServiceError(error) => &error.attempts,
             Self::MaxRetriesExceeded(error) => &error.attempts,
-            Self::Connect(error) => &error.attempts,
-            Self::Transport(error) => &error.attempts,
-            Self::Target(_) | Self::Encode(_) | Self::Decode(_) => &[],
+            Self::LimitExceeded(error) => &error.attempts,
+            Self::Service(_) | Self::Target(_) | Self::Encode(_) | Self::Decode(_) => &[],
         }
+    }
+
+    fn last_status(&self) -> Status {
+        self.attempts().last().map_or(Status::Unavailable, |last| last.status)
     }
 }

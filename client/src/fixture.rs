@@ -19,12 +19,17 @@ pub(crate) fn instance(service: &str, n: usize) -> Instance {
 pub(crate) fn endpoint(service: &str, n: usize) -> Endpoint {
     let instance = instance(service, n);
     let address = instance.address.parse().expect("a fixture's address");
-    Endpoint { instance: Arc::new(instance), address }
+    Endpoint::new(Arc::new(instance), Some(address), Arc::default())
+}
+
+/// `endpoint` in `zone`.
+pub(crate) fn in_zone(endpoint: Endpoint, zone: &str) -> Endpoint {
+    with(endpoint, |instance| instance.zone = Some(zone.into()))
 }
 
 /// `endpoint` with a change.
 pub(crate) fn with(endpoint: Endpoint, change: impl FnOnce(&mut Instance)) -> Endpoint {
     let mut instance = Instance::clone(&endpoint.instance);
     change(&mut instance);
-    Endpoint { instance: Arc::new(instance), ..endpoint }
+    Endpoint::new(Arc::new(instance), endpoint.address, endpoint.stats)
 }

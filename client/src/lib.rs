@@ -18,7 +18,11 @@
 //!
 //! Only when it is certain that the method did not run, or when the caller says that running it
 //! twice does no harm ([`Request::idempotent`]); within the deadline, elsewhere first, a few times
-//! ([`RetryPolicy`]).
+//! ([`CallOptions::max_retries`]), and within a budget of all calls ([`RetryBudget`]).
+//!
+//! # Other protocols
+//!
+//! [`Client::execute`] runs any closure against an instance of a service, with the same balancing.
 //!
 //! # Values
 //!
@@ -35,7 +39,9 @@ mod answer;
 mod asker;
 mod attempt;
 mod backoff;
+mod balancer;
 pub mod blocking;
+mod budget;
 mod builder;
 mod call;
 mod candidates;
@@ -43,41 +49,55 @@ mod chain;
 mod chance;
 mod client;
 mod context;
+mod course;
 mod deadline;
 mod direct;
 mod discovery;
 mod disk;
+mod ejection;
+mod ejector;
 mod error;
+mod execute;
+mod filter;
 #[cfg(test)]
 mod fixture;
 mod operator;
+mod options;
 mod picker;
 mod place;
 mod pool;
+mod quantile;
 mod register;
 mod request;
 mod retry;
 mod snapshot;
 mod spec;
+mod stats;
 mod telemetry;
 mod values;
 mod view;
 
 pub use answer::Answer;
 pub use asker::RegistryError;
+pub use budget::RetryBudget;
 pub use builder::{BuildError, ClientBuilder, DEFAULT_REGISTRY};
 pub use client::Client;
 pub use context::Context;
 pub use discovery::RegistryLink;
+pub use ejection::EjectionPolicy;
 pub use error::{
-    Attempt, CallError, ConnectError, DecodeError, EncodeError, MaxRetriesExceeded,
+    Attempt, CallError, DecodeError, EncodeError, Exhaustion, LimitExceeded, MaxRetriesExceeded,
     NoAvailableInstance, NoInstance, NoRegistry, Phase, RegistryFailure, RequestTimeout,
-    ServiceError, TransportError,
+    ServiceError,
+};
+pub use execute::Fault;
+pub use options::{CallOptions, Hedge};
+pub use picker::{
+    Choices, ConsistentHash, Draw, LeastLoaded, PeakEwma, Picker, PickerChoice, PickerKind, Random,
+    RoundRobin, UnknownPicker, WeightedRandom, WeightedRoundRobin,
 };
 pub use operator::Operator;
-pub use picker::{Balance, Draw, Picker, Random, RoundRobin, UnknownBalance};
 pub use place::{Place, PlaceError, ResolveError};
 pub use register::{Registration, RegistrationError, RegistrationState, register_once};
 pub use request::Request;
-pub use retry::RetryPolicy;
 pub use snapshot::{Endpoint, Origin, Snapshot};

@@ -341,7 +341,8 @@ impl ConnectFailure {
 
 /// How long others are preferred to an address that could not be reached, at least half of it. The
 /// first wait outlasts a burst of calls, the longest one is below a registry's usual TTL.
-const AVOID: Backoff = Backoff { first: Duration::from_millis(500), most: Duration::from_secs(8) };
+const AVOID: Backoff =
+    Backoff { first: Duration::from_millis(500), most: Duration::from_secs(8), factor: 2.0 };
 
 /// How long a connection says who is at its address now. Longer would turn calls away from a host
 /// that has just taken over an address, shorter would dial for each call of one that never will.

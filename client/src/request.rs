@@ -12,8 +12,8 @@ use crate::answer::Answer;
 use crate::client::Client;
 use crate::context::Context;
 use crate::error::{CallError, EncodeError};
-use crate::picker::Balance;
-use crate::retry::RetryPolicy;
+use crate::options::CallOptions;
+use crate::picker::PickerChoice;
 use crate::spec::{Route, Spec};
 use crate::values::{self, Arguments};
 
@@ -27,7 +27,10 @@ pub struct Request {
 
 impl Request {
     pub(crate) fn new(client: Client, target: Target) -> Self {
-        let spec = client.defaults(target);
+        let (route, options) = (Route::Target, CallOptions::new());
+        let context = Context::current();
+        let (positional, named, trace) = (None, None, None);
+        let spec = Spec { target, route, positional, named, context, trace, options };
         Self { client, spec }
     }
 
@@ -59,32 +62,32 @@ impl Request {
 
     /// How long the call may take in all, with every attempt and wait.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.spec.deadline = deadline;
+        self.spec.options.deadline = Some(deadline);
+        self
+    }
+
+    /// Everything else that may be said of a call; it goes before what was said so far.
+    pub fn options(mut self, options: CallOptions) -> Self {
+        self.spec.options = options.or(&self.spec.options);
         self
     }
 
     /// Says that running the method twice does no harm: a call whose outcome is unknown is then
     /// repeated.
     pub fn idempotent(mut self) -> Self {
-        self.spec.idempotent = true;
+        self.spec.options.is_idempotent = true;
         self
     }
 
     /// Which endpoint among equals.
-    pub fn balance(mut self, balance: Balance) -> Self {
-        self.spec.balance = balance;
+    pub fn picker(mut self, picker: impl Into<PickerChoice>) -> Self {
+        self.spec.options.picker = Some(picker.into());
         self
     }
 
-    /// How often and how fast to repeat.
-    pub fn retry(mut self, retry: RetryPolicy) -> Self {
-        self.spec.retry = retry;
-        self
-    }
-
-    /// What calls that belong together share.
+    /// What calls that belong together share; see [`CallOptions::key`].
     pub fn key(mut self, key: impl Into<String>) -> Self {
-        self.spec.key = Some(key.into());
+        self.spec.options.key = Some(key.into());
         self
     }
 
@@ -123,6 +126,8 @@ impl Request {
     /// Dropping the future cancels the call: the host stops the method. Whether it ran is then
     /// unknown.
     pub async fn send(mut self) -> Result<Answer, CallError> {
+        let weaker = self.client.inner.options_of(&self.spec.target.service);
+        self.spec.options = self.spec.options.or(weaker);
         self.check_lengths()?;
         let span = self.span();
         let call = self.client.inner.pool.telemetry().call(&self.spec.target.service);
@@ -153,10 +158,14 @@ impl Request {
         if span.is_disabled() {
             return span;
         }
-        let id = self.client.inner.chance.draw().max(1);
+        let id = self.client.inner.balancer.moment().entropy.max(1);
         let trace = self.spec.trace.and_then(|trace| trace.child(id)).or_else(|| {
-            let high = u128::from(self.client.inner.chance.draw()) << 64;
-            TraceContext::new(high | u128::from(self.client.inner.chance.draw()), id, true)
+            let high = u128::from(self.client.inner.balancer.moment().entropy) << 64;
+            TraceContext::new(
+                high | u128::from(self.client.inner.balancer.moment().entropy),
+                id,
+                true,
+            )
         });
         if let Some(trace) = trace {
             span.record("trace_id", field::display(format_args!("{:032x}", trace.trace_id())));

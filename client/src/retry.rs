@@ -1,33 +1,36 @@
 //! Whether a failed call is tried again, where, and when. Pure.
 //!
 //! A call is repeated only when it is certain that the method did not run, or when the caller said
-//! that running it twice does no harm.
+//! that running it twice does no harm. Whether the budget allows it is asked after this
+//! ([`crate::budget`]).
 
 use std::time::Duration;
 
 use jackfield_wire::{Executed, Status};
 
 use crate::backoff::Backoff;
+use crate::error::Exhaustion;
 
-/// How often and how fast a call is repeated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RetryPolicy {
-    /// Attempts in total, the first included. Default 3; 1 never repeats.
-    pub max_attempts: u32,
-    /// The bound of the pause before the second attempt, doubled before each later one; the pause
-    /// is drawn uniformly below it. Default 20 ms: another endpoint usually answers at once.
-    pub first_pause: Duration,
-    /// The bound that pauses grow up to. Default 1 s.
-    pub max_pause: Duration,
+/// How often and how fast a call is repeated, after every word on it was heard.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct RetryPolicy {
+    /// Attempts beyond the first.
+    pub(crate) max_retries: u32,
+    /// The bound of the first pause; a pause is drawn uniformly below its bound.
+    pub(crate) delay: Duration,
+    /// What the bound is multiplied by for each further one.
+    pub(crate) factor: f64,
+    /// The bound that pauses grow up to.
+    pub(crate) max_delay: Duration,
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
-            max_attempts: 3,
-            first_pause: Duration::from_millis(20),
-            max_pause: Duration::from_secs(1),
+            max_retries: 2,
+            delay: Duration::from_millis(20),
+            factor: 2.0,
+            max_delay: Duration::from_secs(1),
         }
     }
 }
@@ -70,8 +73,8 @@ pub(crate) struct Standing {
 pub(crate) enum Decision {
     /// Try again after this pause.
     Again(Duration),
-    /// It could be tried again, but the attempts or the time are used up.
-    Exhausted,
+    /// It could be tried again, but something is used up.
+    Exhausted(Exhaustion),
     /// Trying again is not safe, or of no use.
     Final,
 }
@@ -93,15 +96,18 @@ impl RetryPolicy {
             return Decision::Final;
         }
         let pause = self.pause(outcome, standing, entropy);
-        if standing.made >= self.max_attempts || pause >= standing.left {
-            return Decision::Exhausted;
+        if standing.made > self.max_retries {
+            return Decision::Exhausted(Exhaustion::Attempts);
+        }
+        if pause >= standing.left {
+            return Decision::Exhausted(Exhaustion::Deadline);
         }
         Decision::Again(pause)
     }
 
     /// A host's own wish counts for that host: another one is asked without it.
     fn pause(&self, outcome: &Outcome, standing: &Standing, entropy: u64) -> Duration {
-        let backoff = Backoff { first: self.first_pause, most: self.max_pause };
+        let backoff = Backoff { first: self.delay, most: self.max_delay, factor: self.factor };
         let drawn = backoff.pause(standing.made, entropy);
         match outcome.retry_after {
             Some(wish) if !standing.another => drawn.max(wish),
@@ -180,7 +186,7 @@ mod tests {
         ) {
             let outcome = Outcome::answered(Status::Unavailable, Executed::No, wish, true);
             let standing = Standing { made, idempotent: true, ..STANDING };
-            prop_assert_eq!(decide(&outcome, &standing), Decision::Exhausted);
+            prop_assert_eq!(decide(&outcome, &standing), Decision::Exhausted(Exhaustion::Attempts));
             let left = Duration::from_millis(left_ms);
             let standing = Standing { left, another: false, ..STANDING };
             if let Decision::Again(pause) =
@@ -222,7 +228,7 @@ mod tests {
         let alone = Standing { another: false, ..STANDING };
         assert_eq!(decide(&outcome, &alone), Decision::Again(wish));
         let late = Standing { left: wish, ..alone };
-        assert_eq!(decide(&outcome, &late), Decision::Exhausted);
+        assert_eq!(decide(&outcome, &late), Decision::Exhausted(Exhaustion::Deadline));
     }
 
     #[test]

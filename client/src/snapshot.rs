@@ -6,15 +6,21 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use jackfield_wire::ServiceName;
 use jackfield_wire::registry::{Instance, Revision, ServiceSettings};
+use jackfield_wire::{InstanceId, ServiceName};
 
-/// The instances that the client knows, by service.
+use crate::options::CallOptions;
+use crate::stats::Stats;
+
+/// The instances that the client knows, by service; those of a service in the order of their ids.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     services: BTreeMap<ServiceName, Vec<Endpoint>>,
     settings: BTreeMap<ServiceName, ServiceSettings>,
+    /// The same as calls take them.
+    options: BTreeMap<ServiceName, CallOptions>,
     revision: Option<Revision>,
     origin: Origin,
 }
@@ -33,13 +39,50 @@ pub enum Origin {
     Registry,
 }
 
-/// An instance and its address, which was checked to be one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An instance and what this client has seen of it.
+#[derive(Clone, Debug)]
 pub struct Endpoint {
     /// As the registry tells it.
     pub instance: Arc<Instance>,
-    /// [`Instance::address`], read.
-    pub address: SocketAddr,
+    /// [`Instance::address`], read; `None` for an endpoint from outside, which does not speak this
+    /// client's protocol.
+    pub address: Option<SocketAddr>,
+    pub(crate) stats: Arc<Stats>,
+    /// Of the instance's id.
+    pub(crate) hash: u64,
+}
+
+impl Endpoint {
+    pub(crate) fn new(
+        instance: Arc<Instance>,
+        address: Option<SocketAddr>,
+        stats: Arc<Stats>,
+    ) -> Self {
+        let hash = crate::picker::hash(instance.id.as_str());
+        Self { instance, address, stats, hash }
+    }
+
+    /// Calls of this client that are on it.
+    pub fn in_flight(&self) -> u32 {
+        self.stats.in_flight()
+    }
+
+    /// Calls that are on it: this client's, and those of others as far as its host told a moment
+    /// ago. `now` is [`Draw::now`](crate::Draw::now).
+    pub fn load(&self, now: Duration) -> f64 {
+        self.stats.load(now)
+    }
+
+    /// A moving average of its latency that jumps to each peak; `None` until it has answered.
+    /// `now` is [`Draw::now`](crate::Draw::now).
+    pub fn latency(&self, now: Duration) -> Option<Duration> {
+        self.stats.latency(now)
+    }
+
+    /// Where it stands, if it says.
+    pub(crate) fn zone(&self) -> Option<&str> {
+        self.instance.zone.as_deref()
+    }
 }
 
 impl Snapshot {
@@ -56,14 +99,17 @@ impl Snapshot {
                 None => _ = services.insert(service.clone(), vec![endpoint]),
             }
         }
-        Self { services, settings: BTreeMap::new(), revision, origin }
+        let (settings, options) = (BTreeMap::new(), BTreeMap::new());
+        Self { services, settings, options, revision, origin }
     }
 
     pub(crate) fn with_settings(
         self,
         settings: impl Iterator<Item = (ServiceName, ServiceSettings)>,
     ) -> Self {
-        Self { settings: settings.collect(), ..self }
+        let settings: BTreeMap<_, _> = settings.collect();
+        let options = settings.iter().map(|(name, it)| (name.clone(), CallOptions::of(it, name)));
+        Self { options: options.collect(), settings, ..self }
     }
 
     /// How operators want a service to be called by those who do not say it themselves.
@@ -79,6 +125,18 @@ impl Snapshot {
     /// The endpoints of one service, in the order of their ids; empty when it is not known.
     pub fn endpoints(&self, service: &str) -> &[Endpoint] {
         self.services.get(service).map_or(&[], Vec::as_slice)
+    }
+
+    /// What the registry says of calls of a service.
+    pub(crate) fn options(&self, service: &str) -> Option<&CallOptions> {
+        self.options.get(service)
+    }
+
+    /// One endpoint of a service.
+    pub(crate) fn endpoint(&self, service: &str, id: &InstanceId) -> Option<&Endpoint> {
+        let endpoints = self.endpoints(service);
+        let found = endpoints.binary_search_by(|endpoint| endpoint.instance.id.cmp(id));
+        found.ok().map(|at| &endpoints[at])
     }
 
     /// Every service with its endpoints, by name.

@@ -1,14 +1,12 @@
 //! What a caller asked for, complete.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use bytes::Bytes;
 use jackfield_wire::{CallHead, ServiceName, Target, TraceContext, to_cbor};
 
 use crate::context::Context;
-use crate::picker::Balance;
-use crate::retry::RetryPolicy;
+use crate::options::CallOptions;
 
 /// One call, before the first attempt. Attempts read it and change nothing.
 #[derive(Clone, Debug)]
@@ -17,17 +15,21 @@ pub(crate) struct Spec {
     pub(crate) route: Route,
     pub(crate) positional: Option<Bytes>,
     pub(crate) named: Option<Bytes>,
-    pub(crate) deadline: Duration,
-    pub(crate) idempotent: bool,
-    pub(crate) balance: Balance,
-    pub(crate) key: Option<String>,
     /// What the calling code inherited.
     pub(crate) context: Context,
     pub(crate) trace: Option<TraceContext>,
-    pub(crate) retry: RetryPolicy,
+    pub(crate) options: CallOptions,
 }
 
 impl Spec {
+    /// The service whose instances are asked.
+    pub(crate) fn sought(&self) -> &ServiceName {
+        match &self.route {
+            Route::Via(service) => service,
+            Route::Target | Route::At(_) => &self.target.service,
+        }
+    }
+
     /// The head of the request, encoded.
     pub(crate) fn head(&self, left_ms: u32) -> Vec<u8> {
         let trace = self.trace.map(|trace| trace.to_string());
@@ -36,8 +38,8 @@ impl Spec {
             method: &self.target.method,
             deadline_ms: Some(left_ms),
             trace: trace.as_deref(),
-            key: self.key.as_deref(),
-            idempotent: self.idempotent,
+            key: self.options.key.as_deref(),
+            idempotent: self.options.is_idempotent,
         })
     }
 }

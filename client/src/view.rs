@@ -17,6 +17,7 @@ use jackfield_wire::registry::{
 use jackfield_wire::{InstanceId, ServiceKey};
 
 use crate::snapshot::{Endpoint, Origin, Snapshot};
+use crate::stats::Stats;
 
 pub(crate) use self::doubt::size_of;
 use self::doubt::{check, size};
@@ -261,12 +262,20 @@ impl View {
                 return false;
             }
         }
+        let stats = self.stats_of(&instance);
         self.let_go(&instance.id);
         let (id, size) = (instance.id.clone(), size(&instance));
-        let endpoint = Endpoint { instance: Arc::new(instance), address };
+        let endpoint = Endpoint::new(Arc::new(instance), address, stats);
         self.held.insert(id, Held { endpoint, size, confirmed });
         self.held_size += size;
         true
+    }
+
+    /// What was seen of it so far. One that has moved is another process, so it begins anew.
+    fn stats_of(&self, instance: &Instance) -> Arc<Stats> {
+        let held = self.held.get(&instance.id).map(|held| &held.endpoint);
+        let same = held.filter(|endpoint| endpoint.instance.address == instance.address);
+        same.map(|endpoint| endpoint.stats.clone()).unwrap_or_default()
     }
 
     fn let_go(&mut self, id: &InstanceId) -> bool {

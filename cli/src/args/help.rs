@@ -84,6 +84,8 @@ Examples:
   jackfield call calc.add -d '{\"a\": 1, \"b\": 2}'
   jackfield call text.slug -d @arguments.json
   jackfield call greeter.greet -v --deadline 500ms Ada
+  jackfield call calc.add --picker least-loaded --version-req '^1.2' --zone eu-1a 1 2
+  jackfield call cart.total --picker consistent-hash --key ada --where tier=gold Ada
   jackfield call greeter.greet --direct 127.0.0.1:4433 -- --Ada
   jackfield call queue.pop --param deadline=5";
 

@@ -1,16 +1,16 @@
 //! One attempt of a call, as its history tells it.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use jackfield_wire::{Executed, Status};
+use serde::{Serialize, Serializer};
 
 /// One attempt that failed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Attempt {
     /// Where.
-    pub address: SocketAddr,
+    pub address: String,
     /// On which host, when the registry or its certificate says.
     pub host: Option<String>,
     /// What the attempt was at.
@@ -21,7 +21,8 @@ pub struct Attempt {
     pub executed: Executed,
     /// For people.
     pub message: String,
-    /// How long it took.
+    /// How long it took; as data, in milliseconds, `elapsed_ms`.
+    #[serde(rename = "elapsed_ms", serialize_with = "millis")]
     pub elapsed: Duration,
 }
 
@@ -37,6 +38,10 @@ impl Attempt {
     }
 }
 
+fn millis<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64() * 1000.0)
+}
+
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(host) = &self.host {
@@ -48,7 +53,8 @@ impl fmt::Display for Attempt {
 }
 
 /// What a call is at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Phase {
     /// Connecting to the host.

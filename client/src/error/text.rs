@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use jackfield_wire::status::printable;
 use jackfield_wire::ty::nearest;
-use jackfield_wire::{Executed, ServiceName};
+use jackfield_wire::{Executed, ServiceName, Status};
 
 use super::{
-    Attempt, ConnectError, MaxRetriesExceeded, NoAvailableInstance, NoInstance, NoRegistry,
-    RequestTimeout, ServiceError, TransportError,
+    Attempt, Exhaustion, LimitExceeded, MaxRetriesExceeded, NoAvailableInstance, NoInstance,
+    NoRegistry, RequestTimeout, ServiceError,
 };
 
 pub(super) fn no_instance(error: &NoAvailableInstance) -> String {
@@ -22,6 +22,18 @@ pub(super) fn no_instance(error: &NoAvailableInstance) -> String {
         NoInstance::AllDisabled { count } => {
             format!("all {count} instances of {service} are disabled")
         }
+        NoInstance::NoneMatches { count: 1, wanted } => {
+            format!("the only instance of {service} has not {wanted}; see jackfield ls --json")
+        }
+        NoInstance::NoneMatches { count, wanted } => format!(
+            "none of the {count} instances of {service} has {wanted}; see jackfield ls --json"
+        ),
+        NoInstance::Unreachable => {
+            return last(&format!("no instance of {service} can be reached"), &error.attempts);
+        }
+        NoInstance::Direct => format!(
+            "cannot find {service}: this client goes directly to one host; give it a registry"
+        ),
     };
     history(&mut text, &error.attempts);
     text
@@ -69,7 +81,10 @@ pub(super) fn timeout(error: &RequestTimeout) -> String {
 }
 
 pub(super) fn service(error: &ServiceError) -> String {
-    let ServiceError { target, status, executed, message, value, attempts } = error;
+    let ServiceError { target, status, executed, message, value, attempts, .. } = error;
+    if !error.is_answered {
+        return last(&format!("{target} got no usable answer ({executed})"), attempts);
+    }
     let mut text = format!("{target}: {status}");
     match value {
         Some(json) => _ = write!(text, ": {}", clip(json)),
@@ -87,17 +102,31 @@ pub(super) fn service(error: &ServiceError) -> String {
 
 pub(super) fn retries(error: &MaxRetriesExceeded) -> String {
     let mut text = format!("{} failed {} times", error.target, error.attempts.len());
+    match error.reason {
+        Exhaustion::Attempts => {}
+        Exhaustion::Deadline => text.push_str(", and its deadline is too near for another attempt"),
+        Exhaustion::Budget => text.push_str(", and the budget of retries is used up"),
+    }
     history(&mut text, &error.attempts);
     text
 }
 
-pub(super) fn connect(error: &ConnectError) -> String {
-    last(&format!("{} was not sent", error.target), &error.attempts)
-}
-
-pub(super) fn transport(error: &TransportError) -> String {
-    let what = format!("{} got no usable answer ({})", error.target, error.executed);
-    last(&what, &error.attempts)
+pub(super) fn limit(error: &LimitExceeded) -> String {
+    let LimitExceeded { target, executed, message, retry_after, attempts } = error;
+    let mut text = format!("{target}: {}", Status::ResourceExhausted);
+    if !message.is_empty() {
+        _ = write!(text, ": {message}");
+    }
+    if let Some(wait) = retry_after {
+        _ = write!(text, "; try again in {wait:.1?}");
+    }
+    if *executed == Executed::Unknown {
+        _ = write!(text, " ({executed})");
+    }
+    if let Some((_, earlier)) = attempts.split_last() {
+        history(&mut text, earlier);
+    }
+    text
 }
 
 fn last(what: &str, attempts: &[Attempt]) -> String {
@@ -110,7 +139,7 @@ fn last(what: &str, attempts: &[Attempt]) -> String {
 fn place(attempt: &Attempt) -> String {
     match &attempt.host {
         Some(host) => format!("{host} at {}", attempt.address),
-        None => attempt.address.to_string(),
+        None => attempt.address.clone(),
     }
 }
 

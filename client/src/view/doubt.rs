@@ -2,14 +2,17 @@
 
 use std::net::SocketAddr;
 
-use jackfield_wire::registry::Instance;
+use jackfield_wire::registry::{Instance, Kind};
 use jackfield_wire::status::is_printable;
 
-/// The instance's address, or what is wrong with the instance.
+use crate::place::Place;
+
+/// The instance's address, or what is wrong with the instance. An endpoint from outside may have a
+/// name, which is for those who speak with it to look up.
 ///
 /// Its texts reach terminals and logs by way of listings and errors; an honest registry refuses
 /// control characters in them.
-pub(super) fn check(instance: &Instance) -> Result<SocketAddr, &'static str> {
+pub(super) fn check(instance: &Instance) -> Result<Option<SocketAddr>, &'static str> {
     let is_plain = |text: &str| is_printable(text) && !text.contains(['\n', '\t']);
     if !is_plain(instance.id.as_str()) || !is_plain(&instance.host) {
         return Err("its name holds control characters");
@@ -17,7 +20,12 @@ pub(super) fn check(instance: &Instance) -> Result<SocketAddr, &'static str> {
     if !texts(instance).all(is_printable) {
         return Err("its texts hold control characters");
     }
-    instance.address.parse().map_err(|_| "its address is not an IP address and a port")
+    match (instance.address.parse(), instance.kind) {
+        (Ok(address), Kind::Plugin) => Ok(Some(address)),
+        (Err(_), Kind::Plugin) => Err("its address is not an IP address and a port"),
+        (_, Kind::Endpoint) if instance.address.parse::<Place>().is_ok() => Ok(None),
+        (_, Kind::Endpoint) => Err("its address is not a host and a port"),
+    }
 }
 
 /// About how many bytes of memory instances take.

@@ -133,7 +133,7 @@ async fn what_is_no_answer_is_an_error_and_not_repeated() {
     let host = authority.host("one").await;
     let client = authority.direct(&host).await;
     let error = client.call::<_, Value>("calc.nonsense", ()).await.unwrap_err();
-    assert!(matches!(error, CallError::Transport(_)), "{error}");
+    assert!(matches!(error, CallError::ServiceError(_)), "{error}");
     assert!(error.to_string().contains("does not begin with a head"), "{error}");
     let error = client.call::<_, Value>("calc.unsaid", ()).await.unwrap_err();
     assert_eq!((error.executed(), host.calls()), (Executed::Unknown, 2), "{error}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jackfield_client::{Balance, CallError, NoInstance, Origin};
+use jackfield_client::{CallError, NoInstance, Origin, PickerKind};
 use jackfield_registry::{Registry, RegistryConfig};
 use jackfield_transport::{Connection, Dialer, Protocol, Role, TransportLimits};
 use jackfield_wire::registry::{
@@ -65,7 +65,7 @@ async fn round_robin_over_the_network_is_fair() {
 
 #[tokio::test]
 async fn random_uses_every_host() {
-    let fleet = Fleet::with(&["a", "b"], |builder| builder.balance(Balance::Random)).await;
+    let fleet = Fleet::with(&["a", "b"], |builder| builder.picker(PickerKind::Random)).await;
     for _ in 0..60 {
         fleet.who().await;
     }
