@@ -35,7 +35,7 @@ fn options_stand_before_and_behind_the_words() {
     let call = call("jackfield --log debug call -v calc.add 1 --deadline 2s 2 --registry [::1]:1");
     assert_eq!(call.words, ["1", "2"]);
     assert!(call.verbose);
-    assert_eq!(call.deadline, Duration::from_secs(2));
+    assert_eq!(call.deadline, Some(Duration::from_secs(2)));
     assert_eq!(call.registry.registry, ["[::1]:1"]);
 }
 
@@ -50,7 +50,7 @@ fn what_is_no_option_is_a_parameter() {
 fn a_parameter_named_like_an_option_is_reached_by_param() {
     let call = call("jackfield call q.pop --param deadline=5 --param=param=1");
     assert_eq!(call.named, [pair("deadline", "5"), pair("param", "1")]);
-    assert_eq!(call.deadline, Duration::from_secs(10));
+    assert_eq!(call.deadline, None);
 }
 
 #[test]
