@@ -258,3 +258,6 @@ fn is_suitable(endpoint: &Endpoint, wanted: &Wanted<'_>) -> bool {
 
 /// When everyone has just come back, somebody takes the call in the end.
 const MOST_REDRAWS: usize = 3;
+
+#[cfg(test)]
+mod simulation;

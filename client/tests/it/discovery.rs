@@ -16,7 +16,11 @@ use crate::harness::{Authority, LOOPBACK};
 use crate::registry::{FakeRegistry, eventually, failing, hosts, instance};
 
 /// A host's side of a registry: the lease lives as long as the connection.
-async fn register(authority: &Authority, registry: &Registry, it: Instance) -> Connection {
+pub(crate) async fn register(
+    authority: &Authority,
+    registry: &Registry,
+    it: Instance,
+) -> Connection {
     let identity = authority.identity(Role::Host, &it.host);
     let dialer = Dialer::new(&identity, Protocol::Registry, TransportLimits::default()).unwrap();
     let connection = dialer.dial(registry.local_addr(), Role::Registry).await.unwrap();

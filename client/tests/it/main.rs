@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod balancing;
 mod calls;
 mod connections;
 mod deadlines;
 mod discovery;
 mod draining;
+mod execution;
 mod fleet;
 mod harness;
 mod identities;
