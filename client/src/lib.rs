@@ -91,12 +91,12 @@ pub use error::{
     ServiceError,
 };
 pub use execute::Fault;
+pub use operator::Operator;
 pub use options::{CallOptions, Hedge};
 pub use picker::{
     Choices, ConsistentHash, Draw, LeastLoaded, PeakEwma, Picker, PickerChoice, PickerKind, Random,
     RoundRobin, UnknownPicker, WeightedRandom, WeightedRoundRobin,
 };
-pub use operator::Operator;
 pub use place::{Place, PlaceError, ResolveError};
 pub use register::{Registration, RegistrationError, RegistrationState, register_once};
 pub use request::Request;

@@ -199,7 +199,7 @@ async fn register(asker: &Asker, instances: Vec<Instance>) -> Result<LeaseTerms,
 
 /// Full jitter up to this: those who lost one registry do not all come back at once.
 const RECONNECT: Backoff =
-    Backoff { first: Duration::from_millis(200), most: Duration::from_secs(5) };
+    Backoff { first: Duration::from_millis(200), most: Duration::from_secs(5), factor: 2.0 };
 /// A registry that asks for more would be flooded.
 const LEAST_HEARTBEAT: Duration = Duration::from_millis(50);
 /// A registry that asks for less would not notice an end.

@@ -43,7 +43,7 @@ impl Run {
         let policy = EjectionPolicy::default();
         let balancer = Balancer::new(policy, RetryBudget::default(), Chance::seeded(7));
         let endpoints = (0..hosts.len()).map(|n| endpoint("calc", n));
-        let snapshot = Snapshot::new(endpoints, Default::default(), None, Origin::Registry);
+        let snapshot = Snapshot::new(endpoints, None, Origin::Registry);
         Self {
             balancer: Arc::new(balancer),
             snapshot: Arc::new(snapshot),
