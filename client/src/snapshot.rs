@@ -73,7 +73,7 @@ impl Endpoint {
         self.stats.load(now)
     }
 
-    /// A moving average of its latency that jumps to each peak; `None` until it has answered.
+    /// A moving average of its latency that rises fast; `None` until it has answered.
     /// `now` is [`Draw::now`](crate::Draw::now).
     pub fn latency(&self, now: Duration) -> Option<Duration> {
         self.stats.latency(now)

@@ -22,7 +22,7 @@ impl Picker for LeastLoaded {
 }
 
 /// The endpoint where a call takes the shortest time, by the moving average of its latency, which
-/// jumps to each peak, times the calls on it.
+/// rises fast and comes down slowly, times the calls on it.
 #[derive(Debug)]
 pub struct PeakEwma;
 

@@ -1,6 +1,6 @@
 //! The picker that sends calls with one key to one endpoint.
 //!
-//! Rendezvous hashing (Thaler and Ravishankar, 1996): of all endpoints the one whose hash with the
+//! Rendezvous hashing (Thaler and Ravishankar, 1998): of all endpoints the one whose hash with the
 //! key is highest. When one goes, only its keys move, evenly to all others; when one comes, it takes
 //! 1/n of the keys from everyone. There is no ring to build, which counts when the set changes often;
 //! a pick looks at every endpoint, which counts beyond some hundred of them.
