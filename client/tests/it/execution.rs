@@ -87,13 +87,8 @@ async fn the_example_asks_a_real_http_server_and_passes_over_one_that_is_gone_or
 async fn a_fault_of_the_application_is_not_repeated_and_keeps_its_cause() {
     let wrong = Server::answering("422 Unprocessable Content", "too short").await;
     let (client, _registry) = client_of(&[wrong.address.to_string(), nobody().await]).await;
-    let error = loop {
-        // The one where nobody listens may be asked first, and this one then.
-        match example::ask(&client, "?").await.unwrap_err() {
-            CallError::ServiceError(error) => break error,
-            other => panic!("{other}"),
-        }
-    };
+    let error = example::ask(&client, "?").await.unwrap_err();
+    let CallError::ServiceError(error) = error else { panic!("{error}") };
     assert_eq!((error.status, error.executed), (Status::Application, Executed::Yes));
     assert!(error.cause.is_some() && error.to_string().contains("too short"), "{error}");
     assert_eq!(wrong.requests(), 1);
