@@ -219,7 +219,7 @@ fn factor(text: &str) -> Result<RetryFactor, String> {
 }
 
 fn picker(text: &str) -> Result<String, String> {
-    match text.parse::<jackfield_client::Balance>() {
+    match text.parse::<jackfield_client::PickerKind>() {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(error.to_string()),
     }

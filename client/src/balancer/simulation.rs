@@ -131,7 +131,7 @@ fn recovers(now: Duration) -> (Verdict, Duration) {
 
 /// Fails in every second second.
 fn flaps(now: Duration) -> (Verdict, Duration) {
-    if now.as_secs() % 2 == 0 { healthy(now) } else { (Verdict::Failed, ms(0)) }
+    if now.as_secs().is_multiple_of(2) { healthy(now) } else { (Verdict::Failed, ms(0)) }
 }
 
 /// Answers, but takes half a second.
