@@ -101,6 +101,7 @@ pub(crate) async fn serve(dir: &Path, store: &str, ttl: &str) {
     config.heartbeat = config.ttl / 4;
     config.max_instances_per_host = 10_000;
     config.max_instances = 1_000_000;
+    config.max_requests_per_second = 1_000_000;
     let registry = Registry::spawn(config).expect("it starts");
     println!("{}", registry.local_addr());
     // Ends with its parent, should that be killed instead.

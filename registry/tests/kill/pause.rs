@@ -83,6 +83,8 @@ impl Host {
                 match peer.ask(&Request::Heartbeat(vec![id])).await {
                     Some(Reply::Alive(unknown)) if unknown.is_empty() => return,
                     Some(Reply::Alive(_)) => {}
+                    // Sooner than it need be: the lease lives, and so does the connection.
+                    Some(Reply::Refused(refused)) if refused.status == EARLY => return,
                     _ => self.peer = None,
                 }
             }
@@ -100,3 +102,4 @@ impl Host {
 
 const TTL: Duration = Duration::from_secs(2);
 const PAUSES: u32 = 3;
+const EARLY: jackfield_wire::Status = jackfield_wire::Status::ResourceExhausted;
