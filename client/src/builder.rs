@@ -24,7 +24,7 @@ use crate::disk::LastGood;
 use crate::ejection::EjectionPolicy;
 use crate::options::CallOptions;
 use crate::picker::PickerChoice;
-use crate::place::{Place, PlaceError, ResolveError};
+use crate::place::{Place, PlaceError, Resolve, ResolveError, System};
 use crate::pool::{Keeping, Pool};
 
 /// Sets up a [`Client`]. Every value has a default that suits a local network.
@@ -32,6 +32,7 @@ use crate::pool::{Keeping, Pool};
 #[must_use = "a builder does nothing until it builds"]
 pub struct ClientBuilder {
     registries: Vec<String>,
+    resolver: Arc<dyn Resolve>,
     direct: Option<String>,
     namespace: Namespace,
     identity: Option<Identity>,
@@ -84,6 +85,7 @@ impl Default for ClientBuilder {
     fn default() -> Self {
         Self {
             registries: Vec::new(),
+            resolver: Arc::new(System),
             direct: None,
             namespace: Namespace::default(),
             identity: None,
@@ -115,6 +117,12 @@ impl ClientBuilder {
     /// The namespace in which names of services are looked up. Default `default`.
     pub fn namespace(mut self, namespace: Namespace) -> Self {
         self.namespace = namespace;
+        self
+    }
+
+    /// Looks names of registries and of the direct host up in another way than the system's.
+    pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> Self {
+        self.resolver = resolver;
         self
     }
 
@@ -249,7 +257,9 @@ impl ClientBuilder {
         let tasks = TaskTracker::new();
         let source = match self.direct {
             Some(_) if !self.registries.is_empty() => return Err(BuildError::Both),
-            Some(ref place) => Source::Direct(Direct::new(place.parse()?).await?),
+            Some(ref place) => {
+                Source::Direct(Direct::new(place.parse()?, self.resolver.clone()).await?)
+            }
             None => {
                 let parts = (pool.clone(), balancer.clone());
                 let watcher = self.watcher(&identity, parts, rng.u64(..))?;
@@ -315,6 +325,7 @@ impl ClientBuilder {
         let settings = Settings {
             registries,
             namespace: self.namespace.clone(),
+            resolver: self.resolver.clone(),
             connect_timeout: self.connect_timeout,
             refresh_interval: self.refresh_interval.max(SHORTEST_REFRESH),
             max_instances: self.max_instances,

@@ -19,7 +19,7 @@ use crate::backoff::Backoff;
 use crate::balancer::Balancer;
 use crate::chain::chain;
 use crate::disk::LastGood;
-use crate::place::Place;
+use crate::place::{Place, Resolve};
 use crate::pool::Pool;
 use crate::snapshot::Origin;
 use crate::view::{Change, View};
@@ -31,6 +31,7 @@ pub(crate) use shared::Shared;
 pub(crate) struct Settings {
     pub(crate) registries: Vec<Place>,
     pub(crate) namespace: Namespace,
+    pub(crate) resolver: Arc<dyn Resolve>,
     pub(crate) connect_timeout: Duration,
     pub(crate) refresh_interval: Duration,
     pub(crate) max_instances: usize,

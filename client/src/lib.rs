@@ -97,7 +97,7 @@ pub use picker::{
     Choices, ConsistentHash, Draw, LeastLoaded, PeakEwma, Picker, PickerChoice, PickerKind, Random,
     RoundRobin, UnknownPicker, WeightedRandom, WeightedRoundRobin,
 };
-pub use place::{Place, PlaceError, ResolveError};
+pub use place::{Looking, Place, PlaceError, Resolve, ResolveError};
 pub use register::{Registration, RegistrationError, RegistrationState, register_once};
 pub use request::Request;
 pub use snapshot::{Endpoint, Origin, Snapshot};

@@ -1,7 +1,9 @@
 //! Where a peer is, as a person writes it: `HOST:PORT`, with a name or an address.
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::str::FromStr;
 
 /// `HOST:PORT`. A name is looked up again at each connection, so a peer may move.
@@ -35,17 +37,44 @@ impl Place {
     /// # Errors
     /// When the name cannot be looked up, or has no address.
     pub async fn resolve(&self) -> Result<Vec<SocketAddr>, ResolveError> {
+        self.resolve_by(&System).await
+    }
+
+    /// As [`resolve`](Self::resolve), by a resolver of one's own.
+    pub(crate) async fn resolve_by(
+        &self,
+        resolver: &dyn Resolve,
+    ) -> Result<Vec<SocketAddr>, ResolveError> {
         if let Ok(address) = self.0.parse() {
             return Ok(vec![address]);
         }
-        let found = tokio::net::lookup_host(&self.0)
+        let addresses = resolver
+            .resolve(&self.0)
             .await
             .map_err(|error| ResolveError::LookUp { place: self.clone(), error })?;
-        let addresses: Vec<_> = found.collect();
         if addresses.is_empty() {
             return Err(ResolveError::Empty(self.clone()));
         }
         Ok(addresses)
+    }
+}
+
+/// Looks up where a name leads, for those who do not want the system's way: a service mesh, a test.
+pub trait Resolve: fmt::Debug + Send + Sync {
+    /// The addresses of `place`, which is `NAME:PORT`, now. Asked again at each connection.
+    fn resolve<'a>(&'a self, place: &'a str) -> Looking<'a>;
+}
+
+/// A name being looked up.
+pub type Looking<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'a>>;
+
+/// As the system does.
+#[derive(Debug)]
+pub(crate) struct System;
+
+impl Resolve for System {
+    fn resolve<'a>(&'a self, place: &'a str) -> Looking<'a> {
+        Box::pin(async move { Ok(tokio::net::lookup_host(place).await?.collect()) })
     }
 }
 

@@ -106,7 +106,8 @@ impl Watcher {
     async fn connect(&self, index: usize) -> Result<Connection, WatchError> {
         let within = self.settings.connect_timeout;
         let slow = |what| move |_| WatchError::Slow { what, within };
-        let lookup = timeout(within, self.settings.registries[index].resolve());
+        let resolver = &*self.settings.resolver;
+        let lookup = timeout(within, self.settings.registries[index].resolve_by(resolver));
         let mut last = WatchError::Ended;
         for address in lookup.await.map_err(slow("look up its name"))?? {
             match timeout(within, self.dialer.dial(address, Role::Registry)).await {

@@ -1,8 +1,10 @@
 //! Registries that are away, come back, or know too little.
 
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jackfield_client::{CallError, NoInstance, Origin};
+use jackfield_client::{CallError, Looking, NoInstance, Origin, Resolve};
 use jackfield_wire::Status;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -86,6 +88,35 @@ async fn when_one_registry_is_away_the_next_is_asked() {
     let link = client.registry_link().unwrap();
     assert_eq!(link.connected.as_deref(), Some(places[1].as_str()));
     assert_eq!(link.failures[0].registry, places[0]);
+}
+
+/// Says that every name leads to one address, which moves.
+#[derive(Debug)]
+struct Moving(Mutex<SocketAddr>);
+
+impl Resolve for Moving {
+    fn resolve<'a>(&'a self, _: &'a str) -> Looking<'a> {
+        let address = *self.0.lock().unwrap();
+        Box::pin(async move { Ok(vec![address]) })
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_moves_is_found_under_its_name() {
+    let authority = Authority::new();
+    let (a, b) = (authority.host("a").await, authority.host("b").await);
+    let mut first = FakeRegistry::start(&authority, 1).await;
+    first.whole(&[instance("calc", "a", &a)], true);
+    let names = Arc::new(Moving(Mutex::new(first.address())));
+    let builder = authority.builder().registry("registry.example:9999").resolver(names.clone());
+    let client = builder.build().await.unwrap();
+    assert_eq!(client.call::<_, String>("calc.who", ()).await.unwrap(), "a");
+    let mut second = FakeRegistry::start(&authority, 2).await;
+    second.whole(&[instance("calc", "b", &b)], true);
+    *names.0.lock().unwrap() = second.address();
+    first.stop().await;
+    eventually(&client, |known| hosts(known, "calc") == ["b"]).await;
+    assert_eq!(client.call::<_, String>("calc.who", ()).await.unwrap(), "b");
 }
 
 #[tokio::test]
