@@ -179,6 +179,7 @@ impl Client {
             left: Context::current().left(),
             is_dialled: false,
         };
+        let metered = self.inner.pool.telemetry().call(&service);
         let course = Course::new(&self.inner, job);
         let finished = course.run(|way, deadline| {
             let Way::Seat(seat) = way else { unreachable!("closures run against instances only") };
@@ -192,6 +193,12 @@ impl Client {
                 ended.map(|value| Done { value, load: None }).map_err(failed)
             }
         });
-        Ok(finished.await?.value)
+        let finished = finished.await;
+        let (status, attempts) = match &finished {
+            Ok(finished) => (Status::Ok, finished.attempts.len() + 1),
+            Err(error) => (error.status(), error.attempts().len()),
+        };
+        metered.ended(status, attempts);
+        Ok(finished?.value)
     }
 }

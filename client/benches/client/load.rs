@@ -92,7 +92,7 @@ async fn generate(
 
 async fn call(client: Client, shape: Shape, due: Instant, told: mpsc::UnboundedSender<Done>) {
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
-    let idempotent = shape.mixed && id % 2 == 0;
+    let idempotent = shape.mixed && id.is_multiple_of(2);
     let late = due.elapsed();
     let request = client.request("bench.run").unwrap().positional_json(format!("[{id}]"));
     let request = request.deadline(shape.deadline);

@@ -135,6 +135,10 @@ async fn retries_and_watched_registries_are_counted() {
     fleet.hosts.iter().for_each(|host| host.desk.script.lock().unwrap().push(busy));
     fleet.client.call::<_, String>("calc.scripted", ()).await.unwrap();
     assert_eq!(book.value("jackfield_client_retries_total{service=calc}"), 2);
+    let counted = "jackfield_client_calls_total{service=calc,status=ok}";
+    let before = book.value(counted);
+    fleet.client.execute("calc", async |_| Ok(())).await.unwrap();
+    assert_eq!(book.value(counted), before + 1);
     drop(fleet.registry);
     crate::registry::failing(&fleet.client).await;
     assert_eq!(book.value("jackfield_client_registries_connected{}"), 0);
