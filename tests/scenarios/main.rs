@@ -9,6 +9,7 @@ mod command_line;
 mod compiling;
 mod documentation;
 mod floods;
+mod grants;
 mod identity;
 mod outages;
 mod registries;

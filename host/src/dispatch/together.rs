@@ -52,7 +52,8 @@ pub(super) async fn guest(
         running,
     };
     let ended = tokio::time::timeout_at(call.deadline, worker.call(job)).await;
-    let executed = if started.load(Ordering::Relaxed) { Executed::Yes } else { Executed::No };
+    let began = started.load(Ordering::Relaxed);
+    let executed = if began { Executed::Yes } else { call.plugin.executed_by_start_up() };
     let failure = match ended {
         Ok(Some(Ok(Answer::Ok(json)))) => {
             let has_result = method.plan().signature().result.is_some();
@@ -64,7 +65,7 @@ pub(super) async fn guest(
         }
         Ok(Some(Err(CallError::Result(error)))) => run::unwritten(&error, executed),
         // Another call took the instance along before this one began.
-        Ok(None) if executed == Executed::No && worker.lived() => Failure::not_executed(
+        Ok(None) if !began && worker.lived() => Failure::not_executed(
             Status::Unavailable,
             "the instance that calls share ended just now; try again",
         ),

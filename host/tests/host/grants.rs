@@ -313,19 +313,34 @@ async fn wasi_of_any_patch_version_links_also_what_is_granted() {
     }
 }
 
+/// A plugin that starts, but not within some milliseconds.
+fn slow_to_start() -> Vec<u8> {
+    wat(r#"(component
+        (core module $m
+            (func $start (local $left i32)
+                (local.set $left (i32.const 200_000_000))
+                (loop $again
+                    (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+                    (br_if $again (local.get $left))))
+            (start $start)
+            (func (export "ping")))
+        (core instance $i (instantiate $m))
+        (func (export "ping") (canon lift (core func $i "ping"))))"#)
+}
+
 #[tokio::test]
-async fn a_start_that_traps_is_unknown_once_something_of_it_may_last() {
+async fn a_call_that_ends_while_its_instance_starts_is_unknown_once_something_of_it_may_last() {
     for (text, executed) in [
         ("", Executed::No),
         ("grants.env = { A = \"x\" }", Executed::No),
         ("grants.keyvalue = { default = \"x\" }", Executed::Unknown),
         ("grants.network = [\"10.0.0.1\"]", Executed::Unknown),
     ] {
-        let files = [("t.toml", text.into()), ("t.wasm", fixture("trap-in-start"))];
-        let rig = Rig::with(&files).await;
-        let method = rig.host.services()[0].methods[0].name.clone();
-        let answer = rig.call(&format!("t.{method}"), json!([])).await;
-        assert_eq!((answer.status, answer.executed), (Status::Trapped, executed), "{text}");
+        let rig = Rig::with(&[("s.toml", text.into()), ("s.wasm", slow_to_start())]).await;
+        let soon = std::time::Duration::from_millis(5);
+        let answer = rig.caller.call_within("s.ping", json!([]), soon).await;
+        let ended = (answer.status, answer.executed);
+        assert_eq!(ended, (Status::DeadlineExceeded, executed), "{text}: {answer:?}");
     }
 }
 
