@@ -265,4 +265,29 @@ mod tests {
             assert!(Component::new(&engine, bytes).is_err(), "{wat}");
         }
     }
+
+    #[test]
+    fn asynchronous_components_get_what_wasi_needs_and_no_more() {
+        let engine = checking(&HostLimits::default(), Concurrency::On).expect("the settings hold");
+        let taken = |wat: &str| {
+            Component::new(&engine, wat::parse_str(wat).expect("it is valid text")).is_ok()
+        };
+        for wat in [
+            "(component (type (stream u8)))",
+            "(component (type (future u8)))",
+            "(component (type (func async)))",
+        ] {
+            assert!(taken(wat), "{wat}");
+        }
+        for wat in [
+            "(component (type error-context))",
+            "(component (type (map u8 u8)))",
+            "(component (core module (memory 1 1 shared)))",
+            "(component (core module $m (func (export \"f\")))
+                (core instance $i (instantiate $m))
+                (func (export \"f\") async (canon lift (core func $i \"f\") async)))",
+        ] {
+            assert!(!taken(wat), "{wat}");
+        }
+    }
 }

@@ -135,7 +135,7 @@ pub(crate) async fn each_kind_of_bad_file_is_refused_with_what_to_do() {
         ("nothing.wasm", fixture("empty"), &["exports no function"]),
         ("jackfield.wasm", calc.clone(), &["every host answers", "rename"]),
         ("bad name.wasm", calc.clone(), &["' ' cannot be in a name", "rename"]),
-        ("async.wasm", asynchronous(), &["component-model async"]),
+        ("async.wasm", without_callback(), &["component-model async", "leaves off"]),
     ];
     for (file, bytes, words) in cases {
         rig.place.put(file, bytes);
@@ -149,11 +149,12 @@ pub(crate) async fn each_kind_of_bad_file_is_refused_with_what_to_do() {
     reply.failed(Status::NotFound, Executed::No, &["core.wasm was rejected", "core module"]);
 }
 
-fn asynchronous() -> Vec<u8> {
+/// Lifted in a way that no toolchain of today asks for.
+fn without_callback() -> Vec<u8> {
     wat(r#"(component
-        (core module $m (func (export "f") (result i32) (i32.const 0)) (func (export "cb") (param i32 i32 i32) (result i32) (i32.const 0)))
+        (core module $m (func (export "f")))
         (core instance $i (instantiate $m))
-        (func (export "f") async (canon lift (core func $i "f") async (callback (core func $i "cb")))))"#)
+        (func (export "f") async (canon lift (core func $i "f") async)))"#)
 }
 
 #[cfg(unix)]
