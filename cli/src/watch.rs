@@ -143,7 +143,7 @@ mod tests {
                 "- calc@left",
                 "~ calc@right 127.0.0.1:4433 disabled 0.1.0",
                 "+ calc@third 127.0.0.1:4433 healthy 0.1.0",
-                "= calc: timeout 2s",
+                "= calc: timeout 2.0 s",
             ]
         );
         assert!(after.changes_to(&after).is_empty());
