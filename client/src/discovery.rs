@@ -10,12 +10,11 @@ mod shared;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jackfield_transport::Dialer;
+use jackfield_transport::{Backoff, Dialer};
 use jackfield_wire::Namespace;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::Backoff;
 use crate::balancer::Balancer;
 use crate::chain::chain;
 use crate::disk::LastGood;
@@ -107,7 +106,7 @@ impl Watcher {
             if self.failures >= rounds {
                 self.fall_back_to_disk().await;
             }
-            let pause = RECONNECT.pause(self.failures / rounds, self.rng.u64(..));
+            let pause = Backoff::RECONNECT.pause(self.failures / rounds, self.rng.u64(..));
             tokio::time::sleep(pause).await;
         }
     }
@@ -119,10 +118,10 @@ impl Watcher {
             return;
         }
         let loaded = tokio::task::spawn_blocking(move || file.load()).await;
-        if let Ok(Some(instances)) = loaded {
-            let count = instances.len();
+        if let Ok(Some(kept)) = loaded {
+            let count = kept.instances.len();
             tracing::warn!(count, "no registry answers; going by the last good set");
-            let change = self.view.restore(instances);
+            let change = self.view.restore(kept);
             self.publish(change);
         }
     }
@@ -159,15 +158,10 @@ impl Watcher {
 /// less often; otherwise every client would fetch the whole set twenty times a second.
 fn failures_after(before: u32, lasted: Option<Duration>) -> u32 {
     match lasted {
-        Some(lasted) if lasted >= RECONNECT.most => 1,
+        Some(lasted) if lasted >= Backoff::RECONNECT.most => 1,
         _ => before.saturating_add(1),
     }
 }
-
-/// Between rounds over all registries: soon enough that a restart is hardly noticed, spread enough
-/// that thousands of clients do not come back in the same moment.
-const RECONNECT: Backoff =
-    Backoff { first: Duration::from_millis(100), most: Duration::from_secs(5), factor: 2.0 };
 
 /// The file is a cache: a network that changes all the time does not keep the disk busy.
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);
@@ -180,7 +174,7 @@ mod tests {
     fn only_a_watch_that_was_of_use_for_a_while_makes_failures_forgotten() {
         assert_eq!(failures_after(7, None), 8);
         assert_eq!(failures_after(7, Some(Duration::from_millis(1))), 8);
-        assert_eq!(failures_after(7, Some(RECONNECT.most)), 1);
+        assert_eq!(failures_after(7, Some(Backoff::RECONNECT.most)), 1);
         assert_eq!(failures_after(u32::MAX, None), u32::MAX);
     }
 }

@@ -3,14 +3,15 @@
 //! The file is a cache. Losing it costs nothing but that start, so it is replaced by a rename but
 //! not synced, and a file that cannot be read is passed over with a warning.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use jackfield_wire::Namespace;
-use jackfield_wire::registry::Instance;
+use jackfield_wire::registry::{Instance, ServiceEntry, ServiceSettings};
+use jackfield_wire::{Namespace, ServiceName};
 use serde::{Deserialize, Serialize};
 
 use crate::place::Place;
@@ -33,6 +34,15 @@ struct Content<T> {
     #[serde(default)]
     namespace: Namespace,
     instances: Vec<T>,
+    #[serde(default)]
+    settings: BTreeMap<ServiceName, ServiceSettings>,
+}
+
+/// What was read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) instances: Vec<Instance>,
+    pub(crate) settings: Vec<ServiceEntry>,
 }
 
 impl LastGood {
@@ -43,10 +53,10 @@ impl LastGood {
     }
 
     /// The set, when there is one for these registries. Blocks on the disk.
-    pub(crate) fn load(&self) -> Option<Vec<Instance>> {
+    pub(crate) fn load(&self) -> Option<Kept> {
         match read(&self.path) {
             Ok(content) if !self.is_own(&content) => None,
-            Ok(content) => Some(content.instances),
+            Ok(content) => Some(self.kept(content)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
                 let path = self.path.display();
@@ -54,6 +64,16 @@ impl LastGood {
                 None
             }
         }
+    }
+
+    fn kept(&self, content: Content<Instance>) -> Kept {
+        let entry = |(service, settings)| ServiceEntry {
+            namespace: self.namespace.clone(),
+            service,
+            settings,
+        };
+        let settings = content.settings.into_iter().map(entry).collect();
+        Kept { instances: content.instances, settings }
     }
 
     fn is_own(&self, content: &Content<Instance>) -> bool {
@@ -73,7 +93,9 @@ impl LastGood {
     fn write(&self, snapshot: &Snapshot) -> io::Result<()> {
         let instances: Vec<&Instance> = snapshot.instances().map(Arc::as_ref).collect();
         let (registries, namespace) = (self.registries.clone(), self.namespace.clone());
-        let content = Content { format: FORMAT, registries, namespace, instances };
+        let settings = snapshot.all_settings();
+        let settings = settings.map(|(name, set)| (name.clone(), set.clone())).collect();
+        let content = Content { format: FORMAT, registries, namespace, instances, settings };
         let bytes = serde_json::to_vec(&content)?;
         let mut name = self.path.clone().into_os_string();
         let count = WRITES.fetch_add(1, Ordering::Relaxed);
@@ -140,9 +162,15 @@ mod tests {
         let both = last_good(path.clone(), &places(&["a:1", "b:2"]));
         assert!(both.load().is_none());
         let endpoints = [endpoint("calc", 0), endpoint("text", 1)].into_iter();
-        let snapshot = Snapshot::new(endpoints, None, Origin::Registry);
+        let calc = ServiceName::new("calc").unwrap();
+        let settings = ServiceSettings { timeout_ms: Some(2000), ..ServiceSettings::default() };
+        let snapshot = Snapshot::new(endpoints, None, Origin::Registry)
+            .with_settings([(calc.clone(), settings.clone())].into_iter());
         both.save(&snapshot);
-        let expected: Vec<_> = snapshot.instances().map(|i| (**i).clone()).collect();
+        let instances = snapshot.instances().map(|i| (**i).clone()).collect();
+        let namespace = Namespace::default();
+        let settings = vec![ServiceEntry { namespace, service: calc, settings }];
+        let expected = Kept { instances, settings };
         let reordered = last_good(path.clone(), &places(&["b:2", "a:1"]));
         assert_eq!(reordered.load().unwrap(), expected);
         assert!(last_good(path, &places(&["a:1"])).load().is_none());

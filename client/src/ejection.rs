@@ -15,11 +15,10 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use jackfield_transport::Backoff;
 use jackfield_wire::InstanceId;
 
 pub use policy::EjectionPolicy;
-
-use crate::backoff::Backoff;
 
 /// Who is or was out.
 #[derive(Debug)]

@@ -38,7 +38,6 @@
 mod answer;
 mod asker;
 mod attempt;
-mod backoff;
 mod balancer;
 pub mod blocking;
 mod budget;

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use jackfield_transport::{Identity, Role};
+use jackfield_transport::{Backoff, Identity, Role};
 use jackfield_wire::InstanceId;
 use jackfield_wire::registry::{Instance, LeaseTerms, Refusal, Reply, Request};
 use tokio::sync::watch;
@@ -15,7 +15,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::asker::{Asker, RegistryError};
-use crate::backoff::Backoff;
 use crate::chain::chain;
 use crate::place::Place;
 
@@ -138,7 +137,7 @@ impl Keeper {
                 RegistryError::Refused(refusal) => RegistrationState::Refused(refusal),
                 error => RegistrationState::Lost(chain(&error)),
             });
-            let pause = tokio::time::sleep(RECONNECT.pause(failures, fastrand::u64(..)));
+            let pause = tokio::time::sleep(Backoff::RECONNECT.pause(failures, fastrand::u64(..)));
             if stop.run_until_cancelled(pause).await.is_none() {
                 return;
             }
@@ -197,9 +196,6 @@ async fn register(asker: &Asker, instances: Vec<Instance>) -> Result<LeaseTerms,
     }
 }
 
-/// Full jitter up to this: those who lost one registry do not all come back at once.
-const RECONNECT: Backoff =
-    Backoff { first: Duration::from_millis(200), most: Duration::from_secs(5), factor: 2.0 };
 /// A registry that asks for more would be flooded.
 const LEAST_HEARTBEAT: Duration = Duration::from_millis(50);
 /// A registry that asks for less would not notice an end.

@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
+use jackfield_transport::Backoff;
 use jackfield_wire::{Executed, Status};
 
-use crate::backoff::Backoff;
 use crate::error::Exhaustion;
 
 /// How often and how fast a call is repeated, after every word on it was heard.

@@ -16,6 +16,7 @@ use jackfield_wire::registry::{
 };
 use jackfield_wire::{InstanceId, ServiceKey};
 
+use crate::disk::Kept;
 use crate::snapshot::{Endpoint, Origin, Snapshot};
 use crate::stats::Stats;
 
@@ -94,14 +95,15 @@ impl View {
     }
 
     /// Takes the last good set from disk, if nothing better is held.
-    pub(crate) fn restore(&mut self, instances: Vec<Instance>) -> Change {
+    pub(crate) fn restore(&mut self, kept: Kept) -> Change {
         if self.origin != Origin::Nothing {
             return Change::Nothing;
         }
         self.origin = Origin::Disk;
-        for instance in instances.into_iter().take(self.max_instances) {
+        for instance in kept.instances.into_iter().take(self.max_instances) {
             self.hold(instance, Confirmed::No);
         }
+        self.settings = kept.settings.into_iter().map(|entry| (entry.key(), entry)).collect();
         Change::Changed
     }
 

@@ -4,7 +4,6 @@
 //! growing, jittered pauses. Serving never waits for any of this. Ends when told to, after the
 //! services have been taken back.
 
-mod backoff;
 mod instances;
 mod session;
 
@@ -13,13 +12,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jackfield_transport::{CloseCode, Connection, Dialer, Role};
+use jackfield_transport::{Backoff, CloseCode, Connection, Dialer, Role};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::Catalog;
 use crate::event::HostEvent;
-use backoff::Backoff;
 pub(crate) use instances::HostPlace;
 use session::{Lost, Session};
 
@@ -36,8 +34,7 @@ pub(crate) struct Registration {
 impl Registration {
     /// Announces the catalog, and every change of it, until `stop`; then takes everything back.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let mut backoff = Backoff::default();
-        let mut said = false;
+        let (mut failures, mut said) = (0, false);
         for registry in self.registries.iter().cycle() {
             let connected = stop.run_until_cancelled(connect(&self.dialer, registry));
             let lost = match connected.await {
@@ -47,14 +44,15 @@ impl Registration {
                     Ok(()) => return,
                     Err(End { lost, registered }) => {
                         if registered {
-                            (backoff, said) = (Backoff::default(), false);
+                            (failures, said) = (0, false);
                         }
                         lost
                     }
                 },
             };
             self.say_lost(registry, &lost, &mut said);
-            let pause = backoff.next(fastrand::f64());
+            failures += 1;
+            let pause = Backoff::RECONNECT.pause(failures, fastrand::u64(..));
             if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 return;
             }

@@ -57,8 +57,10 @@
 //! - [`StateDir`]: the private directory of this user.
 //! - [`Identity`], [`PeerId`], [`Role`]: who a process is; the private authority behind it.
 //! - [`TransportLimits`]: every bound and timeout, in one place.
+//! - [`Backoff`]: how long to wait before a peer is dialled again.
 //! - [`CloseCode`], [`StreamCode`], [`CloseReason`]: every number that ends a connection or stream.
 
+mod backoff;
 mod codes;
 mod connection;
 mod dialer;
@@ -73,6 +75,7 @@ mod state;
 mod tasks;
 mod tls;
 
+pub use backoff::Backoff;
 pub use codes::{CloseCode, CloseReason, StreamCode};
 pub use connection::{Connection, OpenError};
 pub use dialer::{DialError, Dialer};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jackfield_wire::registry::{Digest, Health};
+use jackfield_wire::registry::{Digest, Health, Kind, ServiceSettings};
 use proptest::prelude::*;
 
 use super::*;
@@ -123,15 +123,41 @@ fn an_instance_without_an_address_is_left_out() {
 }
 
 #[test]
+fn an_outside_endpoint_is_held_by_its_name_too_and_has_no_address_to_dial() {
+    let outside = |n, address: &str| Instance {
+        kind: Kind::Endpoint,
+        address: address.into(),
+        ..instance("model", n)
+    };
+    let addresses = ["gpu-1.example:8080", "127.0.0.1:8080", "no port", "a b:1"];
+    let named = addresses.iter().enumerate().map(|(n, address)| outside(n, address));
+    let view = view_of([whole_of(named.collect())]);
+    assert_eq!(hosts(&view), ["host-0", "host-1"]);
+    let snapshot = view.snapshot();
+    assert!(snapshot.endpoints("model").iter().all(|endpoint| endpoint.address.is_none()));
+    assert_eq!(snapshot.endpoints("model")[0].instance.address, "gpu-1.example:8080");
+}
+
+#[test]
 fn the_set_from_disk_yields_to_a_registry_that_knows_everyone() {
     let mut view = View::new(100);
-    assert_eq!(view.restore(vec![instance("calc", 0)]), Change::Changed);
+    let kept = |n, timeout_ms| Kept {
+        instances: vec![instance("calc", n)],
+        settings: vec![ServiceEntry {
+            namespace: jackfield_wire::Namespace::default(),
+            service: instance("calc", n).service,
+            settings: ServiceSettings { timeout_ms, ..ServiceSettings::default() },
+        }],
+    };
+    assert_eq!(view.restore(kept(0, Some(7))), Change::Changed);
+    assert_eq!(view.snapshot().settings("calc").unwrap().timeout_ms, Some(7));
     assert_eq!(view.snapshot().origin(), Origin::Disk);
     view.apply(whole(revision(1, 1), &[1], false)).unwrap();
     assert_eq!(hosts(&view), ["host-0", "host-1"]);
     view.apply(whole(revision(1, 1), &[1], true)).unwrap();
     assert_eq!(hosts(&view), ["host-1"]);
-    assert_eq!(view.restore(vec![instance("calc", 7)]), Change::Nothing);
+    assert_eq!(view.snapshot().settings("calc"), None);
+    assert_eq!(view.restore(kept(7, Some(7))), Change::Nothing);
 }
 
 #[test]
