@@ -43,7 +43,10 @@ pub struct RegistryConfig {
     /// means every client where the identity is a private one (then all peers are this user on this
     /// machine), and nobody otherwise.
     pub operators: Vec<String>,
-    /// Bounds of connections and streams.
+    /// Bounds of connections and streams. Default: those of the transport, but for 16,000
+    /// connections, which is every watch and the hosts, and 256 handshakes at once, with a proven
+    /// address from the 64th on. When everybody comes back at once, those are done before their
+    /// time is up, and the others are told to come later, which costs next to nothing.
     pub limits: TransportLimits,
 }
 
@@ -62,9 +65,17 @@ impl RegistryConfig {
             max_watches_per_peer: 1_000,
             max_requests_per_second: 500,
             operators: Vec::new(),
-            limits: TransportLimits::default(),
+            limits: limits(),
         }
     }
+}
+
+fn limits() -> TransportLimits {
+    let mut limits = TransportLimits::default();
+    limits.connections = 16_000;
+    limits.handshakes = 256;
+    limits.retry_above = 64;
+    limits
 }
 
 /// Where a registry keeps its set.

@@ -10,6 +10,8 @@ mod leases;
 mod limits;
 mod malformed;
 mod operators;
+mod returning;
+mod silence;
 mod start;
 mod watching;
 
