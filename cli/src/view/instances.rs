@@ -8,13 +8,17 @@ use jackfield_wire::status::printable;
 use crate::table::{Cell, Table};
 use crate::terminal::{Style, Terminal};
 
-/// The table of instances.
+/// The table of instances. What is the same for all unless somebody says otherwise has a column only
+/// where somebody did.
 pub(crate) fn table(instances: &[&Instance]) -> Table {
-    let mut table =
-        Table::new(["SERVICE", "VERSION", "HOST", "ADDRESS", "HEALTH", "GENERATION", "METHODS"]);
+    let is_any = |said: fn(&Instance) -> bool| instances.iter().any(|instance| said(instance));
+    let extra: Vec<&Column> = EXTRA.iter().filter(|column| is_any(column.is_said)).collect();
+    let headings = ["SERVICE", "VERSION", "HOST", "ADDRESS", "HEALTH", "GENERATION", "METHODS"];
+    let extra_headings = extra.iter().map(|column| column.heading);
+    let mut table = Table::new(headings.into_iter().chain(extra_headings).collect::<Vec<_>>());
     for instance in instances {
         let generation = instance.generation.map(|generation| generation.short());
-        table.row([
+        let cells = [
             Cell::new(&instance.service, Style::Strong),
             optional(instance.version.as_deref()),
             Cell::plain(&instance.host),
@@ -22,9 +26,38 @@ pub(crate) fn table(instances: &[&Instance]) -> Table {
             health(instance),
             optional(generation.as_deref()),
             Cell::plain(instance.methods.len().to_string()),
-        ]);
+        ];
+        let extra_cells = extra.iter().map(|column| optional((column.text)(instance).as_deref()));
+        table.row(cells.into_iter().chain(extra_cells).collect::<Vec<_>>());
     }
     table
+}
+
+/// A column that is there when it is needed.
+struct Column {
+    heading: &'static str,
+    is_said: fn(&Instance) -> bool,
+    text: fn(&Instance) -> Option<String>,
+}
+
+const EXTRA: [Column; 3] = [
+    Column {
+        heading: "ZONE",
+        is_said: |instance| instance.zone.is_some(),
+        text: |instance| instance.zone.clone(),
+    },
+    Column {
+        heading: "WEIGHT",
+        is_said: |instance| instance.weight != 1,
+        text: |instance| Some(instance.weight.to_string()),
+    },
+    Column { heading: "ORDERED", is_said: |instance| ordered(instance).is_some(), text: ordered },
+];
+
+/// What operators say of it.
+fn ordered(instance: &Instance) -> Option<String> {
+    let order = instance.operator.as_ref().filter(|order| !order.is_empty());
+    order.map(crate::instance::words)
 }
 
 /// The methods of each service, with signatures. Instances of a service that differ in their
@@ -135,6 +168,7 @@ mod tests {
     use super::*;
     use crate::terminal::ColorChoice;
     use crate::view::testing::instance;
+    use jackfield_wire::registry::Override;
 
     fn terminal() -> Terminal {
         Terminal::detect(ColorChoice::Never)
@@ -144,6 +178,24 @@ mod tests {
     fn a_row_tells_where_and_how_an_instance_is() {
         let lines = table(&[&instance("left")]).render(&terminal(), None);
         assert_eq!(lines[1], "calc     0.1.0    left  127.0.0.1:4433  healthy  abababababab  1");
+    }
+
+    #[test]
+    fn zones_weights_and_orders_have_columns_where_somebody_has_them() {
+        let order = Override { disabled: true, note: Some("disk".into()), ..Override::default() };
+        let ordered = order.over(&instance("left"));
+        let lines = table(&[&ordered, &instance("right")]).render(&terminal(), None);
+        assert!(lines[0].ends_with("METHODS  ORDERED"), "{lines:?}");
+        assert!(lines[1].ends_with("1        disabled, note \"disk\""), "{lines:?}");
+        assert!(lines[2].ends_with("1        -"), "{lines:?}");
+        let zoned = Instance { zone: Some("eu-1a".into()), weight: 3, ..instance("left") };
+        let lines = table(&[&zoned, &instance("right")]).render(&terminal(), None);
+        assert!(lines[0].ends_with("METHODS  ZONE   WEIGHT"), "{lines:?}");
+        assert!(lines[1].ends_with("1        eu-1a  3"), "{lines:?}");
+        assert!(lines[2].ends_with("1        -      1"), "{lines:?}");
+        let order = Override { weight: Some(0), ..Override::default() };
+        let none = table(&[&order.over(&instance("left"))]).render(&terminal(), None);
+        assert!(none[0].ends_with("WEIGHT  ORDERED"), "{none:?}");
     }
 
     #[test]
