@@ -360,7 +360,9 @@ fn a_registry_keeps_its_set_in_a_file_of_its_own_that_another_cannot_have() {
     registry.signal("TERM");
     assert_eq!(registry.end(), Some(0));
     fs::write(jackfield.folder().join("set.sqlite"), "no set".repeat(1000)).unwrap();
-    jackfield.run(&args).failed(1, &["set.sqlite is damaged", "jackfield registry repair", "--store"]);
+    jackfield
+        .run(&args)
+        .failed(1, &["set.sqlite is damaged", "jackfield registry repair", "--store"]);
 }
 
 #[test]
