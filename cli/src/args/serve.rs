@@ -1,0 +1,91 @@
+//! What is typed to run a registry, a host, or both.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueHint};
+
+use super::store::{RegistryTask, StoreArgs};
+use super::{REGISTRY_PORT, RegistryAddress};
+
+/// `dev`
+#[derive(Debug, Args)]
+pub(crate) struct DevArgs {
+    /// The folder with the plugins
+    #[arg(value_name = "DIR", default_value = "plugins", value_hint = ValueHint::DirPath)]
+    pub(crate) folder: PathBuf,
+    /// The registry's port; 0 picks a free one
+    #[arg(short, long, value_name = "PORT", default_value_t = REGISTRY_PORT)]
+    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) settings: HostSettings,
+}
+
+/// Where the host's settings are.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct HostSettings {
+    /// The host's settings in TOML: its limits, and what plugins get by default and at most
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// `registry`
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct RegistryArgs {
+    #[command(subcommand)]
+    pub(crate) task: Option<RegistryTask>,
+    /// The address to listen on
+    #[arg(short, long, value_name = "ADDR", default_value = "127.0.0.1")]
+    pub(crate) listen: IpAddr,
+    /// The port to listen on; 0 picks a free one
+    #[arg(short, long, value_name = "PORT", default_value_t = REGISTRY_PORT)]
+    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    /// Time without a heartbeat after which a host is gone
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = jackfield_host::parse_duration)]
+    pub(crate) ttl: Duration,
+    /// Time between the heartbeats that hosts are asked for
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = jackfield_host::parse_duration)]
+    pub(crate) heartbeat: Duration,
+    /// A client whose orders are obeyed, by the name in its certificate; may be given several times
+    /// [default: every client of this user; with --identity, nobody]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) operator: Vec<String>,
+}
+
+/// `host`
+#[derive(Debug, Args)]
+pub(crate) struct HostArgs {
+    /// The folder with the plugins: every *.wasm in it is served
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) folder: PathBuf,
+    /// The address to listen on
+    #[arg(short, long, value_name = "ADDR", default_value = "127.0.0.1")]
+    pub(crate) listen: IpAddr,
+    /// The port to listen on; 0 picks a free one
+    #[arg(short, long, value_name = "PORT", default_value_t = 0)]
+    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) registry: RegistryAddress,
+    /// The host's name, unique in the registry [default: this machine's name and a number]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Take new versions of plugins also when they break callers of the ones that serve
+    #[arg(long)]
+    pub(crate) accept_breaking_changes: bool,
+    /// Who may roll services back: the name in a client's certificate; may be given several times
+    /// [default: every client of this user, on this machine; nobody with --identity]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) operator: Vec<String>,
+    /// The address that clients shall use, where it is not the one listened on
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) advertise: Option<std::net::SocketAddr>,
+    /// Which part of the network it is in: clients can prefer hosts of their own
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) zone: Option<String>,
+    #[command(flatten)]
+    pub(crate) settings: HostSettings,
+}
