@@ -58,6 +58,11 @@ pub(crate) struct Failed {
 }
 
 impl Failed {
+    /// Whether everyone would give the same answer.
+    pub(crate) fn is_final(&self) -> bool {
+        self.is_answered && self.outcome.cure == Cure::Nothing
+    }
+
     /// What it says of the endpoint; `None` when the fault is this client's.
     pub(crate) fn verdict(&self) -> Option<Verdict> {
         match self.kind {

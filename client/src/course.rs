@@ -140,22 +140,22 @@ impl<'a> Course<'a> {
                 return tokio::select! {
                     biased;
                     end = &mut first => match self.close(way, started, end) {
-                        Ok(value) => Ok(value),
-                        Err(failed) => {
+                        Err(failed) if !failed.is_final() => {
                             self.remember(&failed);
                             let end = second.await;
                             self.close(other, since, end)
                         }
+                        answer => answer,
                     },
                     end = &mut second => match self.close(other, since, end) {
-                        Ok(value) => {
-                            way.conclude(Verdict::Overtaken, started.elapsed(), None);
-                            Ok(value)
-                        }
-                        Err(failed) => {
+                        Err(failed) if !failed.is_final() => {
                             self.remember(&failed);
                             let end = first.await;
                             self.close(way, started, end)
+                        }
+                        answer => {
+                            way.conclude(Verdict::Overtaken, started.elapsed(), None);
+                            answer
                         }
                     },
                 };

@@ -3,15 +3,16 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use jackfield_client::{CallError, CallOptions, Client, Fault};
+use jackfield_client::{CallError, CallOptions, Client, Fault, Hedge};
 use jackfield_wire::registry::{Instance, Kind};
 use jackfield_wire::{Executed, ServiceName, Status};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::harness::Authority;
+use crate::harness::{Authority, PATIENCE};
 use crate::registry::{FakeRegistry, eventually, hosts};
 
 #[allow(dead_code, reason = "its main function is the example's own")]
@@ -128,4 +129,22 @@ async fn a_service_that_nobody_registered_and_a_name_that_is_none_are_told() {
     assert!(matches!(error, CallError::NoAvailableInstance(_)), "{error}");
     let error = client.execute("no service", work).await.unwrap_err();
     assert!(matches!(error, CallError::Service(_)), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_an_error_of_the_application_ends_a_hedged_work() {
+    let (client, _registry) = client_of(&["127.0.0.1:1".into(), "127.0.0.1:2".into()]).await;
+    let (both, asked) = (tokio::sync::Barrier::new(2), AtomicUsize::new(0));
+    let options = CallOptions::new().hedged(Hedge::After(Duration::from_millis(1)));
+    let (both, asked) = (&both, &asked);
+    let done = client.execute_with("model", options.deadline(PATIENCE), |_| async move {
+        let is_first = asked.fetch_add(1, Ordering::Relaxed) == 0;
+        both.wait().await;
+        match is_first {
+            true => Err::<(), _>(Fault::application(std::io::Error::other("no such model"))),
+            false => std::future::pending().await,
+        }
+    });
+    let error = done.await.unwrap_err();
+    assert_eq!((error.status(), error.attempts().len()), (Status::Application, 1), "{error}");
 }
