@@ -66,7 +66,10 @@ impl Salvage {
     /// What can be read; nothing of a file that is none of SQLite's any more.
     fn of(path: &Path) -> Self {
         let mut salvage = Self { tables: Default::default(), lost: 0 };
-        let Ok(connection) = lock(path) else { return salvage };
+        let Ok(connection) = lock(path) else {
+            salvage.lost += 1;
+            return salvage;
+        };
         for (n, (table, columns)) in TABLES.iter().enumerate() {
             salvage.walk(&connection, n, table, columns);
         }
@@ -82,8 +85,12 @@ impl Salvage {
         let (mut after, mut step) = (0_i64, 1_i64);
         // Doubling passes over any number there is.
         for _ in 0..MOST_GAPS {
-            // Not there: a file of an older version, or one whose list of tables is gone.
-            let Ok(mut query) = connection.prepare(&text) else { return };
+            let Ok(mut query) = connection.prepare(&text) else {
+                // Files of older versions have the first table alone; without it the list of tables
+                // is gone, and whatever was in them.
+                self.lost += usize::from(n == 0);
+                return;
+            };
             let Ok(mut rows) = query.query([after]) else { return };
             loop {
                 match rows.next() {
