@@ -16,7 +16,7 @@ pub struct LeastLoaded;
 impl Picker for LeastLoaded {
     fn pick(&self, choices: &Choices, draw: &Draw<'_>) -> usize {
         cheapest(choices, draw, |endpoint| {
-            (endpoint.stats.load(draw.now) + 1.0) / capacity(endpoint, draw)
+            per_capacity(endpoint.stats.load(draw.now) + 1.0, endpoint, draw)
         })
     }
 }
@@ -28,13 +28,19 @@ pub struct PeakEwma;
 
 impl Picker for PeakEwma {
     fn pick(&self, choices: &Choices, draw: &Draw<'_>) -> usize {
-        cheapest(choices, draw, |endpoint| endpoint.stats.cost(draw.now) / capacity(endpoint, draw))
+        cheapest(choices, draw, |endpoint| {
+            per_capacity(endpoint.stats.cost(draw.now), endpoint, draw)
+        })
     }
 }
 
-/// Its weight, as far as it has come back.
-fn capacity(endpoint: &Endpoint, draw: &Draw<'_>) -> f64 {
-    f64::from(endpoint.instance.weight) * draw.share(endpoint)
+/// A cost for its weight, as far as it has come back. One with weight 0 costs more than any other,
+/// also when nothing is known of it.
+fn per_capacity(cost: f64, endpoint: &Endpoint, draw: &Draw<'_>) -> f64 {
+    match endpoint.instance.weight {
+        0 => f64::INFINITY,
+        weight => cost / (f64::from(weight) * draw.share(endpoint)),
+    }
 }
 
 fn cheapest(choices: &Choices, draw: &Draw<'_>, cost: impl Fn(&Endpoint) -> f64) -> usize {

@@ -202,3 +202,10 @@ fn names_read_back_and_others_are_refused_with_what_there_is() {
     let error = "robin".parse::<PickerKind>().unwrap_err().to_string();
     assert!(error.contains("round-robin, random"), "{error}");
 }
+
+#[test]
+fn pickers_by_cost_send_nothing_to_weight_zero_even_where_nothing_is_known() {
+    for picker in [PickerKind::LeastLoaded, PickerKind::PeakEwma] {
+        assert_eq!(taken(&*picker.picker(0), &weighted(&[0, 5]), 100), [0, 100], "{picker}");
+    }
+}
