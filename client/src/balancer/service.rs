@@ -1,7 +1,7 @@
 //! What is kept of one service: pickers, budget, latencies, and the sets computed for it.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use jackfield_wire::ServiceName;
@@ -37,8 +37,9 @@ pub(crate) struct Service {
 struct Computed {
     filter: Arc<Filter>,
     is_dialled: bool,
-    /// Kept, so that no other snapshot can take its address in memory.
-    snapshot: Arc<Snapshot>,
+    /// Keeps its address in memory from another snapshot, and not what was in it: a service that is
+    /// not called for long holds its own endpoints and no more.
+    snapshot: Weak<Snapshot>,
     version: u64,
     set: Option<Arc<Set>>,
 }
@@ -93,7 +94,7 @@ impl Service {
         let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
         let at = sets.iter().position(|set| set.is_for(wanted));
         if let Some(known) = at.map(|at| &sets[at])
-            && Arc::ptr_eq(&known.snapshot, snapshot)
+            && known.snapshot.as_ptr() == Arc::as_ptr(snapshot)
             && known.version == version
         {
             return known.set.clone();
@@ -102,7 +103,7 @@ impl Service {
         let computed = Computed {
             filter: wanted.filter.clone(),
             is_dialled: wanted.is_dialled,
-            snapshot: snapshot.clone(),
+            snapshot: Arc::downgrade(snapshot),
             version,
             set: set.clone(),
         };
