@@ -90,7 +90,7 @@ impl Balancer {
         let mut terms = SeatTerms { set: None, is_on_trial: false, is_dialled };
         let seat =
             |endpoint, terms| Some(Seat::new(self, service.clone(), snapshot, endpoint, terms));
-        if let Some(endpoint) = self.on_trial(snapshot, wanted, at.now) {
+        if let Some(endpoint) = self.on_trial(snapshot, wanted) {
             terms.is_on_trial = true;
             return seat(endpoint, terms);
         }
@@ -172,13 +172,8 @@ impl Balancer {
     }
 
     /// One that waits for a call to show that it is well, and that this call may go to.
-    fn on_trial(
-        &self,
-        snapshot: &Snapshot,
-        wanted: &Wanted<'_>,
-        now: Duration,
-    ) -> Option<Endpoint> {
-        if !self.ejector.is_due(now) {
+    fn on_trial(&self, snapshot: &Snapshot, wanted: &Wanted<'_>) -> Option<Endpoint> {
+        if !self.ejector.is_anyone_ready() {
             return None;
         }
         let find = |id: &InstanceId| {

@@ -26,6 +26,8 @@ pub(crate) struct Ejection {
     policy: EjectionPolicy,
     instances: HashMap<InstanceId, Case>,
     addresses: HashMap<SocketAddr, Case>,
+    /// Counts the changes of who is out.
+    version: u64,
 }
 
 /// Something whose time is over: its connection is to be tried, and the outcome told by
@@ -88,7 +90,7 @@ pub(crate) struct Peers<F> {
 
 impl Ejection {
     pub(crate) fn new(policy: EjectionPolicy) -> Self {
-        Self { policy, instances: HashMap::new(), addresses: HashMap::new() }
+        Self { policy, instances: HashMap::new(), addresses: HashMap::new(), version: 0 }
     }
 
     pub(crate) fn policy(&self) -> &EjectionPolicy {
@@ -115,6 +117,7 @@ impl Ejection {
         }
         let case = Case::out(earlier, line, &self.policy, at);
         self.instances.insert(id.clone(), case);
+        self.version += 1;
         true
     }
 
@@ -126,13 +129,16 @@ impl Ejection {
         }
         let case = Case::out(earlier, Some(line), &self.policy, at);
         self.addresses.insert(address, case);
+        self.version += 1;
         true
     }
 
     /// Somebody reached it. Says whether that changes how it stands.
     pub(crate) fn reached(&mut self, address: SocketAddr, now: Duration) -> bool {
         let case = self.addresses.get_mut(&address).filter(|case| case.is_out());
-        case.map(|case| case.stage = Stage::Back { since: now }).is_some()
+        let is_back = case.map(|case| case.stage = Stage::Back { since: now }).is_some();
+        self.version += u64::from(is_back);
+        is_back
     }
 
     /// Begins to try those whose time is over.
@@ -162,7 +168,9 @@ impl Ejection {
             Some(_) => case.stage = Stage::Ready,
             None => case.stage = Stage::Back { since: at.now },
         }
-        is_up && probe.instance.is_none()
+        let is_back = is_up && probe.instance.is_none();
+        self.version += u64::from(is_back);
+        is_back
     }
 
     /// Lets one call go to an instance that waits for one and that this call may go to.
@@ -178,7 +186,10 @@ impl Ejection {
         let case = self.instances.get_mut(id).filter(|case| case.stage == Stage::Trying);
         let Some(case) = case else { return };
         match is_well {
-            Some(true) => case.stage = Stage::Back { since: at.now },
+            Some(true) => {
+                case.stage = Stage::Back { since: at.now };
+                self.version += 1;
+            }
             Some(false) => *case = Case::out(Some(case), case.line.clone(), &self.policy, at),
             None => case.stage = Stage::Ready,
         }
@@ -203,7 +214,17 @@ impl Ejection {
         self.instances.values().chain(self.addresses.values()).any(Case::is_out)
     }
 
-    /// When somebody is next to be tried: at once while a call is awaited.
+    /// Another number whenever who is out has changed, and only then: sets are computed anew for it.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Whether somebody waits for a call.
+    pub(crate) fn is_anyone_ready(&self) -> bool {
+        self.instances.values().any(|case| case.stage == Stage::Ready)
+    }
+
+    /// When somebody's time is next over.
     pub(crate) fn wakes(&self) -> Option<Duration> {
         let cases = self.instances.values().chain(self.addresses.values());
         cases.filter_map(Case::wakes).min()
@@ -217,6 +238,7 @@ impl Ejection {
     ) {
         self.instances.retain(|id, _| is_known(id));
         self.addresses.retain(|address, _| is_served(*address));
+        self.version += 1;
     }
 }
 
@@ -242,7 +264,12 @@ impl Case {
         let span = bounds.bound(times);
         // Up to a quarter more, so that many clients do not all try in the same moment.
         let jitter = Backoff { first: span / 4, ..bounds }.pause(1, at.entropy);
-        Self { stage: Stage::Out { until: at.now + span + jitter }, times, span, line }
+        Self {
+            stage: Stage::Out { until: at.now.saturating_add(span).saturating_add(jitter) },
+            times,
+            span,
+            line,
+        }
     }
 
     fn is_out(&self) -> bool {
@@ -270,8 +297,7 @@ impl Case {
     fn wakes(&self) -> Option<Duration> {
         match self.stage {
             Stage::Out { until } => Some(until),
-            Stage::Ready => Some(Duration::ZERO),
-            Stage::Probing | Stage::Trying | Stage::Back { .. } => None,
+            Stage::Probing | Stage::Ready | Stage::Trying | Stage::Back { .. } => None,
         }
     }
 }
@@ -286,7 +312,9 @@ pub(crate) fn slow_ones(seen: &[(u32, Duration)], policy: &EjectionPolicy) -> Ve
     }
     means.sort_unstable();
     let median = means[(means.len() - 1) / 2];
-    let most = median.mul_f64(policy.latency_factor).max(median + policy.latency_floor);
+    // What no duration can hold is beyond every latency: nobody is slow.
+    let multiple = Duration::try_from_secs_f64(median.as_secs_f64() * policy.latency_factor);
+    let most = multiple.unwrap_or(Duration::MAX).max(median.saturating_add(policy.latency_floor));
     let is_slow = |(_, it): &(usize, &(u32, Duration))| known(it) && it.1 > most;
     seen.iter().enumerate().filter(is_slow).map(|(at, _)| at).collect()
 }

@@ -15,10 +15,12 @@ use crate::ejection::{Ejection, EjectionPolicy};
 pub(crate) struct Ejector {
     /// Held for one look or change, never across an await.
     core: Mutex<Ejection>,
-    /// Counts the changes, so that what was computed before one is known to be old.
+    /// The core's, so that what was computed before a change is known to be old.
     version: AtomicU64,
-    /// When somebody is to be tried, in microseconds; [`NEVER`] when nobody is.
+    /// When somebody's time is over, in microseconds; [`NEVER`] when nobody is out.
     wakes: AtomicU64,
+    /// Somebody waits for a call.
+    ready: AtomicBool,
     out: AtomicBool,
     pub(crate) policy: EjectionPolicy,
 }
@@ -30,6 +32,7 @@ impl Ejector {
             core,
             version: AtomicU64::new(0),
             wakes: AtomicU64::new(NEVER),
+            ready: AtomicBool::new(false),
             out: AtomicBool::new(false),
             policy,
         }
@@ -39,9 +42,14 @@ impl Ejector {
         self.version.load(Ordering::Acquire)
     }
 
-    /// Whether somebody is to be tried.
+    /// Whether somebody's time is over.
     pub(crate) fn is_due(&self, now: Duration) -> bool {
         self.wakes.load(Ordering::Relaxed) as u128 <= now.as_micros()
+    }
+
+    /// Whether somebody waits for a call.
+    pub(crate) fn is_anyone_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
     }
 
     /// Whether anybody may be out; false only when nobody is.
@@ -61,7 +69,8 @@ impl Ejector {
         let wakes = core.wakes().map(|at| u64::try_from(at.as_micros()).unwrap_or(NEVER));
         self.wakes.store(wakes.unwrap_or(NEVER), Ordering::Relaxed);
         self.out.store(core.is_anyone_out(), Ordering::Relaxed);
-        self.version.fetch_add(1, Ordering::Release);
+        self.ready.store(core.is_anyone_ready(), Ordering::Relaxed);
+        self.version.store(core.version(), Ordering::Release);
         outcome
     }
 

@@ -6,13 +6,13 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jackfield_wire::ServiceName;
+use jackfield_wire::{InstanceId, ServiceName};
 use tokio::time::{Instant, advance};
 
 use super::{Balancer, Seat, Verdict, Wanted};
 use crate::budget::RetryBudget;
 use crate::chance::Chance;
-use crate::ejection::EjectionPolicy;
+use crate::ejection::{EjectionPolicy, Peers};
 use crate::filter::Filter;
 use crate::fixture::endpoint;
 use crate::picker::{PickerChoice, PickerKind};
@@ -220,4 +220,24 @@ async fn a_call_that_is_given_up_leaves_nothing_behind() {
     assert_eq!(run.snapshot.endpoints("calc").iter().map(|it| it.in_flight()).sum::<u32>(), 10);
     drop(seats);
     assert_eq!(run.snapshot.endpoints("calc").iter().map(|it| it.in_flight()).sum::<u32>(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_waits_for_a_call_costs_the_calls_of_another_service_nothing() {
+    let mut run = Run::new(PickerKind::RoundRobin, &[healthy as Behaviour; 3]);
+    let waiting = endpoint("seldom", 0).instance.id.clone();
+    let (peers, at) = (Peers { count: 2, include: |_: &InstanceId| true }, run.balancer.moment());
+    assert!(run.balancer.ejector.change(|core| core.eject(&waiting, None, peers, at)));
+    advance(ms(10_000)).await;
+    let mut set = || run.begin(ms(0)).0.terms.set.clone().expect("a first attempt is picked");
+    assert!(Arc::ptr_eq(&set(), &set()), "computed anew for each call");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_not_called_any_more_keeps_no_old_snapshot() {
+    let mut run = Run::new(PickerKind::RoundRobin, &[healthy as Behaviour; 3]);
+    drop(run.begin(ms(0)));
+    let old = Arc::downgrade(&run.snapshot);
+    run.snapshot = Arc::default();
+    assert!(old.upgrade().is_none());
 }

@@ -210,3 +210,37 @@ proptest! {
         prop_assert_eq!(ejection.wakes(), None);
     }
 }
+
+#[test]
+fn policies_without_bounds_mean_never_and_for_ever() {
+    let default = EjectionPolicy::default();
+    let seen = [(100, ms(1)), (100, ms(1)), (100, ms(100_000))];
+    assert_eq!(slow_ones(&seen, &default), [2]);
+    for latency_factor in [f64::INFINITY, f64::NAN, f64::MAX] {
+        let policy = EjectionPolicy { latency_factor, ..default };
+        assert_eq!(slow_ones(&seen, &policy), [0; 0], "{latency_factor}");
+    }
+    let policy = EjectionPolicy { latency_floor: Duration::MAX, ..default };
+    assert_eq!(slow_ones(&seen, &policy), [0; 0]);
+    let policy = EjectionPolicy { first_time: Duration::MAX, max_time: Duration::MAX, ..default };
+    let (mut ejection, ids) = (Ejection::new(policy), ids(2));
+    assert!(eject(&mut ejection, &ids[0], &ids, at(ms(1))));
+    assert_eq!(ejection.wakes(), Some(Duration::MAX));
+}
+
+#[test]
+fn only_who_leaves_or_comes_back_changes_who_is_out() {
+    let (mut ejection, ids) = (ejection(), ids(2));
+    eject(&mut ejection, &ids[0], &ids, at(ms(0)));
+    let version = ejection.version();
+    let now = until_ready(&mut ejection, &ids[0]);
+    assert!(ejection.is_anyone_ready() && ejection.wakes().is_none());
+    ejection.try_one(|_| false);
+    ejection.try_one(|_| true);
+    assert!(!ejection.is_anyone_ready());
+    ejection.tried(&ids[0], None, at(now));
+    assert_eq!(ejection.version(), version);
+    ejection.try_one(|_| true);
+    ejection.tried(&ids[0], Some(true), at(now));
+    assert_ne!(ejection.version(), version);
+}
