@@ -3,9 +3,9 @@
 //! Ends when it was dropped and no guest runs any more: one that still spins must meet its next tick
 //! to be stopped at all.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::JoinHandle;
+use std::sync::{Arc, OnceLock};
+use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
 use super::Engines;
@@ -16,9 +16,15 @@ pub(crate) struct Ticker {
     thread: Option<JoinHandle<()>>,
 }
 
+#[derive(Default)]
 struct Shared {
     running: AtomicUsize,
     stop: AtomicBool,
+    /// It counts slowly, and is to be woken by the first guest. What is missed of that costs one
+    /// slow tick.
+    idle: AtomicBool,
+    /// The thread that counts.
+    counts: OnceLock<Thread>,
 }
 
 impl Ticker {
@@ -27,12 +33,11 @@ impl Ticker {
     /// # Errors
     /// When the system has no thread left.
     pub(crate) fn spawn(engines: Arc<Engines>) -> std::io::Result<Self> {
-        let shared =
-            Arc::new(Shared { running: AtomicUsize::new(0), stop: AtomicBool::new(false) });
+        let shared = Arc::new(Shared::default());
         let counted = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("jackfield-epoch".into())
-            .spawn(move || count(&engines, &counted))?;
+            .spawn(move || count(|| engines.tick(), &counted))?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
@@ -55,6 +60,12 @@ impl Pulse {
     /// Says that a guest runs, for as long as the answer lives.
     pub(crate) fn running(&self) -> Running {
         self.0.running.fetch_add(1, Ordering::Relaxed);
+        if self.0.idle.load(Ordering::Relaxed)
+            && self.0.idle.swap(false, Ordering::Relaxed)
+            && let Some(thread) = self.0.counts.get()
+        {
+            thread.unpark();
+        }
         Running(Arc::clone(&self.0))
     }
 }
@@ -81,14 +92,24 @@ impl Drop for Running {
     }
 }
 
-fn count(engines: &Engines, shared: &Shared) {
+fn count(tick: impl Fn(), shared: &Shared) {
+    shared.counts.get_or_init(std::thread::current);
+    let mut quiet = QUIET_TICKS;
     loop {
         let busy = shared.running.load(Ordering::Relaxed) > 0;
         if !busy && shared.stop.load(Ordering::Relaxed) {
             return;
         }
-        std::thread::park_timeout(if busy { BUSY_TICK } else { IDLE_TICK });
-        engines.tick();
+        let was_idle = quiet >= QUIET_TICKS;
+        let woken = was_idle && !shared.idle.load(Ordering::Relaxed);
+        quiet = if busy || woken { 0 } else { quiet.saturating_add(1) };
+        let idle = quiet >= QUIET_TICKS;
+        // Only then: a guest may just have come and said so.
+        if idle != was_idle {
+            shared.idle.store(idle, Ordering::Relaxed);
+        }
+        std::thread::park_timeout(if idle { IDLE_TICK } else { BUSY_TICK });
+        tick();
     }
 }
 
@@ -96,5 +117,40 @@ fn count(engines: &Engines, shared: &Shared) {
 /// latency of every other call; a shorter one costs more wake-ups than it saves.
 const BUSY_TICK: Duration = Duration::from_millis(1);
 
-/// How late the first tick of the first call may come. An idle host wakes up this often.
+/// A host with as many calls as one in a tenth of a second counts as busy between them: small calls
+/// are seldom seen, and a long one beside them should not begin with a slow tick.
+const QUIET_TICKS: u32 = 100;
+
+/// An idle host wakes up this often, for what guests do when none of their calls runs.
 const IDLE_TICK: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU32;
+
+    #[test]
+    fn a_guest_that_comes_to_an_idle_host_ends_the_slow_ticks() {
+        let shared = Arc::new(Shared::default());
+        let ticks = Arc::new(AtomicU32::new(0));
+        let (counted, told) = (Arc::clone(&shared), Arc::clone(&ticks));
+        let thread = std::thread::spawn(move || {
+            let tick = || {
+                told.fetch_add(1, Ordering::Relaxed);
+            };
+            count(tick, &counted);
+        });
+        let until_idle = || {
+            while !shared.idle.load(Ordering::Relaxed) {
+                std::thread::yield_now();
+            }
+        };
+        until_idle();
+        let before = ticks.load(Ordering::Relaxed);
+        drop(Pulse(Arc::clone(&shared)).running());
+        until_idle();
+        assert!(ticks.load(Ordering::Relaxed) >= before + QUIET_TICKS, "it was awake for a while");
+        shared.stop.store(true, Ordering::Relaxed);
+        thread.join().expect("it ends");
+    }
+}
