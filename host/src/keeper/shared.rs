@@ -183,7 +183,8 @@ async fn serve(
     mut jobs: mpsc::UnboundedReceiver<(Job, oneshot::Sender<Result<Answer, CallError>>)>,
     ending: Arc<Ending>,
 ) {
-    let Seed { mut store, pre, slot: _slot } = seed;
+    // In this order: what comes first goes last, and the slot has to outlive the store.
+    let Seed { slot: _slot, pre, mut store } = seed;
     let error = match pre.instantiate_async(&mut store).await {
         Ok(instance) => {
             ending.lived.store(true, Ordering::Relaxed);
