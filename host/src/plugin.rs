@@ -5,6 +5,7 @@
 
 mod binary;
 mod docs;
+mod habit;
 mod imports;
 mod introspect;
 mod rejection;
@@ -30,6 +31,7 @@ use crate::limits::{HostLimits, PluginLimits};
 use crate::manifest::{Instances, Manifest, PluginDefaults, PluginSettings};
 use crate::value::{MethodPlan, TypeNames};
 use docs::Documentation;
+pub(crate) use habit::Habit;
 use introspect::Exported;
 
 /// Makes plugins out of bytes. Cheap to clone.
@@ -242,6 +244,7 @@ pub(crate) struct Method {
     info: MethodInfo,
     plan: Arc<MethodPlan>,
     index: ComponentExportIndex,
+    habit: Habit,
 }
 
 impl Method {
@@ -261,6 +264,10 @@ impl Method {
     /// Where an instance has it.
     pub(crate) fn index(&self) -> &ComponentExportIndex {
         &self.index
+    }
+
+    pub(crate) fn habit(&self) -> &Habit {
+        &self.habit
     }
 }
 
@@ -431,7 +438,8 @@ impl Plugin {
             return self.refused.push(RefusedFunction { name: qualified, reason });
         }
         let index = self.methods.len();
-        self.methods.push(Method { info, plan: Arc::new(plan), index: function.index });
+        let (plan, habit) = (Arc::new(plan), Habit::default());
+        self.methods.push(Method { info, plan, index: function.index, habit });
         self.names.insert(name, index);
         self.names.insert(qualified, index);
     }

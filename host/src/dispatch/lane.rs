@@ -5,16 +5,21 @@
 //! other: a short call never waits behind them, however many there are. Where the system lets them,
 //! these threads also give way to the others.
 //!
+//! Many that come at once would still each have their share first, and all others wait meanwhile.
+//! So calls of a method whose last ones were all long start here.
+//!
 //! A call that is dropped is dropped here too, at its next tick.
 
 use std::future::{Future, poll_fn};
 use std::num::NonZeroUsize;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
+
+use crate::plugin::Habit;
 
 /// The threads for long computations.
 pub(super) struct Lane {
@@ -38,17 +43,31 @@ impl Lane {
         Ok(Self { runtime: Some(runtime) })
     }
 
-    /// Runs `work` to its end: here, or on the lane's threads once it has computed for long.
-    /// `None` when the lane was closed meanwhile.
+    /// Runs `work` to its end: here, or on the lane's threads once it has computed for long, or from
+    /// its start where that is the `habit`. `None` when the lane was closed meanwhile.
     ///
     /// # Panics
     /// When `work` does.
     pub(super) async fn run<T: Send + 'static>(
         &self,
+        habit: &Habit,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
-        let runtime = self.runtime.as_ref()?;
-        moving(Box::pin(work), runtime.handle(), |computed, took| *computed += took).await
+        let elsewhere = self.runtime.as_ref()?.handle();
+        if habit.is_long() {
+            let (value, computed) = there(Box::pin(timed(work)), elsewhere).await?;
+            if computed < SHORT {
+                habit.was_short();
+            }
+            return Some(value);
+        }
+        let mut work: Work<T> = Box::pin(work);
+        if let Some(value) = here(&mut work, |computed, took| *computed += took).await {
+            habit.was_short();
+            return Some(value);
+        }
+        habit.was_long();
+        there(work, elsewhere).await
     }
 
     /// Starts what serves many calls: here, and on the lane's threads once it has computed for long
@@ -60,19 +79,20 @@ impl Lane {
                 let burst = |computed: &mut Duration, took: Duration| {
                     *computed = if took < PAUSE { Duration::ZERO } else { *computed + took };
                 };
-                moving(Box::pin(work), &handle, burst).await;
+                let mut work: Work<()> = Box::pin(work);
+                if here(&mut work, burst).await.is_none() {
+                    there(work, &handle).await;
+                }
             });
         }
         task
     }
 }
 
-/// Polls `work` here until it has computed for long, as `count` adds it up, and elsewhere then.
-async fn moving<T: Send + 'static>(
-    mut work: Pin<Box<dyn Future<Output = T> + Send>>,
-    elsewhere: &Handle,
-    count: impl Fn(&mut Duration, Duration),
-) -> Option<T> {
+type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Polls `work` here; `None` when it has computed for long, as `count` adds it up.
+async fn here<T>(work: &mut Work<T>, count: impl Fn(&mut Duration, Duration)) -> Option<T> {
     let mut computed = Duration::ZERO;
     let ended = poll_fn(|context| {
         let began = Instant::now();
@@ -84,9 +104,11 @@ async fn moving<T: Send + 'static>(
             Poll::Pending => Poll::Pending,
         }
     });
-    if let Some(value) = ended.await {
-        return Some(value);
-    }
+    ended.await
+}
+
+/// Runs `work` on the threads of `elsewhere`.
+async fn there<T: Send + 'static>(work: Work<T>, elsewhere: &Handle) -> Option<T> {
     // Its drop ends the task.
     let mut task = JoinSet::new();
     task.spawn_on(work, elsewhere);
@@ -94,6 +116,20 @@ async fn moving<T: Send + 'static>(
         Ok(value) => Some(value),
         Err(error) => error.try_into_panic().map_or(None, |panic| std::panic::resume_unwind(panic)),
     }
+}
+
+/// Says also for how long it computed.
+async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
+    let mut work = pin!(work);
+    let mut computed = Duration::ZERO;
+    let ended = poll_fn(|context| {
+        let began = Instant::now();
+        let polled = work.as_mut().poll(context);
+        computed += began.elapsed();
+        polled
+    });
+    let value = ended.await;
+    (value, computed)
 }
 
 impl Drop for Lane {
@@ -150,9 +186,23 @@ mod tests {
     async fn short_work_stays_and_long_work_moves() {
         let lane = Lane::spawn().expect("threads");
         let here = std::thread::current().name().unwrap_or_default().to_owned();
-        assert_eq!(lane.run(compute(0)).await, Some(here));
-        let there = lane.run(compute(20)).await.expect("it ends");
+        assert_eq!(lane.run(&Habit::default(), compute(0)).await, Some(here));
+        let there = lane.run(&Habit::default(), compute(20)).await.expect("it ends");
         assert_eq!(there, "jackfield-long");
+    }
+
+    #[tokio::test]
+    async fn what_is_always_long_starts_there_until_it_is_short_again() {
+        let lane = Lane::spawn().expect("threads");
+        let habit = Habit::default();
+        let here = std::thread::current().name().unwrap_or_default().to_owned();
+        assert_eq!(lane.run(&habit, compute(0)).await, Some(here.clone()));
+        while !habit.is_long() {
+            lane.run(&habit, compute(20)).await.expect("it ends");
+        }
+        assert_eq!(lane.run(&habit, compute(0)).await.as_deref(), Some("jackfield-long"));
+        // On a machine that is busy elsewhere even this may look long, but not for ever.
+        while lane.run(&habit, compute(0)).await.as_ref() != Some(&here) {}
     }
 
     #[tokio::test]
@@ -172,7 +222,8 @@ mod tests {
                 compute(1).await;
             }
         };
-        let ended = tokio::time::timeout(SHORT * 10, lane.run::<()>(work)).await;
+        let habit = Habit::default();
+        let ended = tokio::time::timeout(SHORT * 10, lane.run::<()>(&habit, work)).await;
         assert!(ended.is_err());
         dropped.await.expect("it is dropped");
     }
@@ -185,6 +236,6 @@ mod tests {
             compute(20).await;
             panic!("said so");
         };
-        lane.run::<()>(work).await;
+        lane.run::<()>(&Habit::default(), work).await;
     }
 }

@@ -31,7 +31,8 @@ pub(super) async fn guest(
     let call = Arc::new(call);
     let job = Job::new(&call, limits, held)?;
     let (output, progress, calls) = (job.output.clone(), Arc::clone(&job.progress), job.calls);
-    let ended = tokio::time::timeout_at(call.deadline, lane.run(job.run(arguments))).await;
+    let running = lane.run(call.method().habit(), job.run(arguments));
+    let ended = tokio::time::timeout_at(call.deadline, running).await;
     let failure = match ended {
         Ok(Some(Ok(Answer::Ok(json)))) => {
             let has_result = call.method().plan().signature().result.is_some();
