@@ -8,6 +8,7 @@ mod compat;
 mod decide;
 mod file;
 mod load;
+mod pace;
 mod trial;
 mod watcher;
 
@@ -26,6 +27,7 @@ use decide::{Action, Ended, Folder};
 pub(crate) use file::{is_open_to_all, manifest, stem};
 use load::Loaded;
 pub(crate) use load::{Workshop, read_once};
+use pace::Pace;
 use watcher::FolderWatcher;
 
 /// What a reloader works with.
@@ -42,7 +44,8 @@ impl Reload {
     pub(crate) async fn run(self, stop: CancellationToken) {
         let watcher = FolderWatcher::new(self.folder.clone());
         let start = Instant::now();
-        let task = Task { reload: self, watcher, start, known: Folder::default(), job: None };
+        let (known, pace) = (Folder::default(), Pace::default());
+        let task = Task { reload: self, watcher, start, known, pace, job: None };
         stop.run_until_cancelled(task.run()).await;
     }
 }
@@ -52,6 +55,7 @@ struct Task {
     watcher: FolderWatcher,
     start: Instant,
     known: Folder,
+    pace: Pace,
     job: Option<Job>,
 }
 
@@ -65,15 +69,15 @@ struct Job {
 impl Task {
     async fn run(mut self) {
         loop {
-            self.look().await;
+            let overdue = self.pace.rests(self.start.elapsed());
+            if !overdue {
+                self.look().await;
+            }
             self.start_load();
             self.reload.settled.send_if_modified(|settled| {
                 std::mem::replace(settled, self.known.is_settled()) != *settled
             });
-            let wake = self
-                .known
-                .wake_at()
-                .map_or(RESCAN, |at| at.saturating_sub(self.start.elapsed()).min(RESCAN));
+            let wake = self.wake_in(overdue);
             tokio::select! {
                 moved = self.watcher.changed() => {
                     for name in moved {
@@ -86,18 +90,32 @@ impl Task {
         }
     }
 
+    /// How long nothing has to be done if nothing is heard. After something was heard too early
+    /// for a look, that look is to be made.
+    fn wake_in(&self, overdue: bool) -> Duration {
+        let now = self.start.elapsed();
+        let wanted = if overdue { now } else { self.known.wake_at().unwrap_or(now + RESCAN) };
+        self.pace.not_before(wanted).saturating_sub(now).min(RESCAN)
+    }
+
     async fn look(&mut self) {
         self.watcher.ensure();
         let folder = self.reload.folder.clone();
-        let looks = match tokio::task::spawn_blocking(move || file::list(&folder)).await {
-            Ok(Ok((id, looks))) => {
+        let start = self.start;
+        let listed = tokio::task::spawn_blocking(move || {
+            let from = start.elapsed();
+            (file::list(&folder), from, start.elapsed())
+        });
+        let Ok((listed, from, to)) = listed.await else { return };
+        self.pace.looked(from, to);
+        let looks = match listed {
+            Ok((id, looks)) => {
                 self.watcher.looked_at(id);
                 looks
             }
-            Ok(Err(error)) => return self.watcher.lost(&error.to_string()),
-            Err(_) => return,
+            Err(error) => return self.watcher.lost(&error.to_string()),
         };
-        for action in self.known.look(self.start.elapsed(), looks) {
+        for action in self.known.look(to, looks) {
             match action {
                 Action::Withdraw(file) => self.withdraw(&file),
                 Action::Abandon => self.job = None,
@@ -107,7 +125,8 @@ impl Task {
     }
 
     fn start_load(&mut self) {
-        let Some(Action::Load(file)) = self.known.next_load(self.start.elapsed()) else { return };
+        // As of the last look: whether a file has kept still since then nobody knows.
+        let Some(Action::Load(file)) = self.known.next_load(self.pace.last()) else { return };
         let mut task = JoinSet::new();
         let (workshop, folder) = (self.reload.workshop.clone(), self.reload.folder.clone());
         task.spawn(workshop.load(folder, file.clone()));

@@ -10,7 +10,7 @@
 //! time, or a file that changes faster than it loads would never have a new version.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What tells one version of a plugin from the next without reading it.
@@ -47,7 +47,7 @@ pub(super) enum Action {
 pub(super) struct Folder {
     files: BTreeMap<String, State>,
     /// Renamed into place since the last look.
-    moved: Vec<String>,
+    moved: BTreeSet<String>,
     loading: Option<Loading>,
     looked: bool,
 }
@@ -117,7 +117,7 @@ pub(super) struct Look {
 impl Folder {
     /// A file was renamed into place: its content was complete before it had its name.
     pub(super) fn moved_in(&mut self, name: String) {
-        self.moved.push(name);
+        self.moved.insert(name);
     }
 
     /// Takes a look at the whole folder; gives the withdrawals that follow from it.
