@@ -34,7 +34,7 @@ pub(super) fn answer(
         }
         "services" => {
             no_arguments("services", request)?;
-            json(&snapshot.infos(), limit)
+            list(snapshot.plugins().map(|plugin| snapshot.info(plugin)), limit)
         }
         "describe" => {
             let service = service_argument("describe", request)?;
@@ -49,18 +49,38 @@ pub(super) fn answer(
 }
 
 pub(super) fn json<T: Serialize>(value: &T, limit: usize) -> Result<End, Failure> {
-    match serde_json::to_vec(value) {
-        Ok(json) if json.len() <= limit => Ok(End::Value(Some(json))),
-        Ok(json) => {
-            let text = format!(
-                "the answer has {} bytes, the limit is {limit}: ask for one service at a time, by \
-                 {BUILTIN_SERVICE}.describe",
-                json.len()
-            );
-            Err(Failure::not_executed(Status::ResourceExhausted, text))
+    let json = serde_json::to_vec(value).map_err(|error| unwritten(&error))?;
+    check_length(json.len(), limit)?;
+    Ok(End::Value(Some(json)))
+}
+
+/// A list that is written as its elements are made: all of them at once may take gigabytes.
+fn list<T: Serialize>(all: impl Iterator<Item = T>, limit: usize) -> Result<End, Failure> {
+    let mut json = vec![b'['];
+    for (index, one) in all.enumerate() {
+        if index > 0 {
+            json.push(b',');
         }
-        Err(error) => Err(Failure::not_executed(Status::Internal, error.to_string())),
+        serde_json::to_writer(&mut json, &one).map_err(|error| unwritten(&error))?;
+        check_length(json.len() + 1, limit)?;
     }
+    json.push(b']');
+    Ok(End::Value(Some(json)))
+}
+
+fn check_length(length: usize, limit: usize) -> Result<(), Failure> {
+    if length <= limit {
+        return Ok(());
+    }
+    let text = format!(
+        "the answer has {length} bytes or more, the limit is {limit}: ask for one service at a \
+         time, by {BUILTIN_SERVICE}.describe"
+    );
+    Err(Failure::not_executed(Status::ResourceExhausted, text))
+}
+
+fn unwritten(error: &serde_json::Error) -> Failure {
+    Failure::not_executed(Status::Internal, error.to_string())
 }
 
 fn no_arguments(method: &str, request: &Request) -> Result<(), Failure> {
@@ -111,3 +131,29 @@ fn invalid(text: String) -> Failure {
 const MAX_ARGUMENTS: usize = 4 << 10;
 
 const METHODS: [&str; 4] = ["describe", "ping", "rollback", "services"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_the_json_of_its_elements() {
+        for all in [vec![], vec!["a"], vec!["a", "b"]] {
+            let Ok(End::Value(Some(json))) = list(all.iter(), 9) else { panic!("{all:?}") };
+            assert_eq!(json, serde_json::to_vec(&all).unwrap());
+        }
+    }
+
+    #[test]
+    fn no_more_of_a_list_is_made_than_an_answer_holds() {
+        let mut made = 0;
+        let all = (0..1000).map(|_| {
+            made += 1;
+            "x".repeat(100)
+        });
+        let failure = list(all, 1000).map(drop).unwrap_err();
+        assert_eq!(failure.status, Status::ResourceExhausted);
+        assert!(failure.message.contains("jackfield.describe"), "{}", failure.message);
+        assert_eq!(made, 10);
+    }
+}
