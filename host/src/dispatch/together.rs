@@ -3,8 +3,7 @@
 //! Its permit goes back with its answer. At its deadline, or when its caller goes away, the call
 //! alone is given up; the instance decides what becomes of it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use jackfield_wire::{Executed, Failure, Status};
 
@@ -40,19 +39,19 @@ pub(super) async fn guest(
         Ok::<_, Failure>(Seed { store, pre: call.plugin.pre().clone(), slot })
     };
     let worker = shared.worker(seed, |work| lane.start(work))?;
-    let started = Arc::new(AtomicBool::new(false));
-    let begun = Arc::clone(&started);
+    let fate = Arc::new(Fate::default());
+    let begun = Arc::clone(&fate);
     let method = call.method();
     let job = Job {
         plan: method.shared_plan(),
         index: *method.index(),
         arguments,
         limit: call.plugin.limits().result,
-        begun: Box::new(move || begun.store(true, Ordering::Relaxed)),
+        begin: Box::new(move || begun.begin()),
         running,
     };
     let ended = tokio::time::timeout_at(call.deadline, worker.call(job)).await;
-    let began = started.load(Ordering::Relaxed);
+    let began = fate.settle();
     let executed = if began { Executed::Yes } else { call.plugin.executed_by_start_up() };
     let failure = match ended {
         Ok(Some(Ok(Answer::Ok(json)))) => {
@@ -78,8 +77,39 @@ pub(super) async fn guest(
     Err(failure.into())
 }
 
+/// Whether a call begins, or its caller has been told first that it did not.
+#[derive(Default)]
+struct Fate(OnceLock<bool>);
+
+impl Fate {
+    /// The instance comes to it. Says whether it may begin.
+    fn begin(&self) -> bool {
+        *self.0.get_or_init(|| true)
+    }
+
+    /// Nobody waits any more. Says whether it began; if not, it never will.
+    fn settle(&self) -> bool {
+        *self.0.get_or_init(|| false)
+    }
+}
+
 fn and_others(failure: &Failure) -> Failure {
     let text =
         format!("{}; it ended all calls of the instance that this one shared", failure.message);
     Failure::new(failure.status, failure.executed, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_whose_caller_was_told_that_it_did_not_begin_never_does() {
+        let late = Fate::default();
+        assert!(!late.settle());
+        assert!(!late.begin());
+        let early = Fate::default();
+        assert!(early.begin());
+        assert!(early.settle());
+    }
 }

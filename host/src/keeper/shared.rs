@@ -28,8 +28,8 @@ pub(crate) struct Job {
     pub(crate) arguments: Prepared,
     /// Bytes of its result.
     pub(crate) limit: usize,
-    /// Told when the method begins.
-    pub(crate) begun: Box<dyn FnOnce() + Send + Sync>,
+    /// Asked when the method is to begin: whether it still may.
+    pub(crate) begin: Box<dyn FnOnce() -> bool + Send + Sync>,
     pub(crate) running: Running,
 }
 
@@ -135,10 +135,11 @@ impl Worker {
     /// # Cancel safety
     /// A call that is dropped goes on; the instance takes no new calls when it does not end soon.
     pub(crate) async fn call(&self, job: Job) -> Option<Result<Answer, CallError>> {
-        let (send, answer) = oneshot::channel();
+        let (send, mut answer) = oneshot::channel();
         self.jobs.send((job, send)).ok()?;
+        // Dropped before the channel: who sees that closed finds it counted.
         let mut waiting = Waiting { ending: Some(&self.ending) };
-        let answered = answer.await;
+        let answered = (&mut answer).await;
         waiting.ending = None;
         answered.ok()
     }
@@ -229,8 +230,12 @@ struct OneCall {
 
 impl AccessorTask<Guest> for OneCall {
     async fn run(self, accessor: &Accessor<Guest>) -> wasmtime::Result<()> {
-        let Job { plan, arguments, limit, begun, running: _running, .. } = self.job;
-        begun();
+        let Job { plan, arguments, limit, begin, running: _running, .. } = self.job;
+        // The instance was busy for longer than its caller waited.
+        if self.answer.is_closed() || !begin() {
+            self.ending.abandoned().pop();
+            return Ok(());
+        }
         let answer = plan.call_beside_others(accessor, self.function, arguments, limit).await;
         if self.answer.send(answer).is_err() {
             // Which one it was does not matter: what counts is how many there are, and for how long.
