@@ -11,7 +11,6 @@ mod fault;
 mod gate;
 mod lane;
 mod lookup;
-mod operators;
 mod request;
 mod run;
 mod schedule;
@@ -23,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use jackfield_transport::{Exchange, Peer, PeerId, Serve};
+use jackfield_transport::{Exchange, Operators, Peer, PeerId, Role, Serve};
 use jackfield_wire::name::BUILTIN_SERVICE;
 use jackfield_wire::{
     AnswerHead, Executed, Failure, FrameKind, Generation, Load, Status, TraceContext, to_cbor,
@@ -42,7 +41,6 @@ use crate::plugin::{Method, Plugin};
 use fault::Fault;
 use gate::{Entrance, Gate, Permit, Share};
 use lane::Lane;
-pub(crate) use operators::Operators;
 use request::Request;
 pub(crate) use trap::{failure as trapped, quoted};
 use unread::Unread;
@@ -234,7 +232,11 @@ impl Dispatch {
     /// Returns to the version of a service before the one that serves.
     fn roll_back(&self, peer: &PeerId, request: &Request) -> Result<End, Failure> {
         let service = builtin::service_argument("rollback", request)?;
-        self.operators.check(peer)?;
+        if !self.operators.include(peer) {
+            let how = self.operators.remedy(Role::Host);
+            let text = format!("{peer} may not change what this host serves; {how}");
+            return Err(Failure::not_executed(Status::PermissionDenied, text));
+        }
         let done = self.catalog.roll_back(service.as_str());
         let done = done.map_err(|no| lookup::no_way_back(&self.catalog.now(), &service, no))?;
         if !done.already {

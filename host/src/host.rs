@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jackfield_transport::{
-    BindError, DialError, Dialer, DrainReport, Protocol, Server, ServerConfig,
+    BindError, DialError, Dialer, DrainReport, Operators, Protocol, Server, ServerConfig,
 };
 use jackfield_wire::Load;
 use jackfield_wire::reflect::ServiceInfo;
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::catalog::{Catalog, RejectedFile};
 use crate::compile::Compilers;
 use crate::config::HostConfig;
-use crate::dispatch::{Dispatch, Operators};
+use crate::dispatch::Dispatch;
 use crate::engine::{EngineError, Ticker};
 use crate::event::HostEvent;
 use crate::guest::Stores;

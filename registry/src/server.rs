@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use jackfield_transport::{
-    BindError, DialError, DrainReport, PeerId, Protocol, Role, Server, ServerConfig,
+    BindError, DialError, DrainReport, Operators, PeerId, Protocol, Role, Server, ServerConfig,
 };
 use jackfield_wire::registry::LeaseTerms;
 use tokio::sync::mpsc;
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{RegistryConfig, StoreConfig};
 use crate::core::{Core, Front, Moment, Rules, Stored};
 use crate::prober::Prober;
-use crate::session::{Operators, Rates, Sessions, Watches};
+use crate::session::{Rates, Sessions, Watches};
 use crate::status::{Refusals, RegistryStatus};
 use crate::store::{EtcdStore, MemoryStore, SqliteStore, Store, StoreError};
 use crate::writer::{View, Writer};

@@ -3,7 +3,6 @@
 //! A malformed request costs its stream and nothing else. A session ends with its connection; the
 //! drop of a host's session is what makes its instances suspect.
 
-mod operators;
 mod rates;
 mod request;
 mod watch;
@@ -13,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use jackfield_transport::{Exchange, Peer, Role, Serve};
+use jackfield_transport::{Exchange, Operators, Peer, Role, Serve};
 use jackfield_wire::registry::{LeaseTerms, ListQuery, Refusal, Reply, Request, Revision};
 use jackfield_wire::{FrameKind, Status, to_cbor};
 use tokio::time::timeout;
@@ -25,7 +24,6 @@ use crate::session::request::Unread;
 use crate::status::Refusals;
 use crate::writer::{Ask, Done, Mailbox, View};
 
-pub(crate) use operators::Operators;
 pub(crate) use rates::Rates;
 pub(crate) use watches::Watches;
 
@@ -139,7 +137,8 @@ impl Sessions {
     async fn operate(&self, session: &Session, ask: Ask) -> Result<Reply, Refused> {
         let peer = &session.holder.peer;
         if !session.holder.operator {
-            return Err(self.operators.refusal(peer));
+            let how = self.operators.remedy(Role::Registry);
+            return Err(Refused::NotAnOperator { peer: peer.to_string(), how });
         }
         tracing::info!(%peer, order = ?ask, "ordered");
         self.pass_on(session, ask).await

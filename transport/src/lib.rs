@@ -56,6 +56,7 @@
 //!
 //! - [`StateDir`]: the private directory of this user.
 //! - [`Identity`], [`PeerId`], [`Role`]: who a process is; the private authority behind it.
+//! - [`Operators`]: whose orders a server obeys.
 //! - [`TransportLimits`]: every bound and timeout, in one place.
 //! - [`Backoff`]: how long to wait before a peer is dialled again.
 //! - [`CloseCode`], [`StreamCode`], [`CloseReason`]: every number that ends a connection or stream.
@@ -68,6 +69,7 @@ mod exchange;
 mod identity;
 mod limits;
 mod link;
+mod operators;
 mod probe;
 mod protocol;
 mod server;
@@ -83,6 +85,7 @@ pub use exchange::{Cancelled, Exchange, ExchangeError};
 pub use identity::{Identity, IdentityError, PeerId, PeerIdError, Role};
 pub use limits::TransportLimits;
 pub use link::Peer;
+pub use operators::Operators;
 pub use protocol::Protocol;
 pub use server::{BindError, DrainReport, Serve, Server, ServerConfig};
 pub use state::{StateDir, StateDirError};

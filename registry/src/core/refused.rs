@@ -76,8 +76,8 @@ pub(crate) enum Refused {
     )]
     SettingsFull { limit: usize },
     /// Orders are not for everybody.
-    #[error("{peer} may not {action}, only operators may: {how}")]
-    NotAnOperator { peer: String, action: &'static str, how: &'static str },
+    #[error("{peer} may not give orders, only operators may: {how}")]
+    NotAnOperator { peer: String, how: String },
     /// Only hosts hold instances.
     #[error(
         "{peer} may list and watch, but not {action}: only a host can; connect with a host's \
