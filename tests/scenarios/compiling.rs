@@ -160,7 +160,10 @@ async fn a_component_that_takes_too_long_to_compile_is_rejected_and_others_are_n
     place.put("bomb", &bomb());
     let second = Duration::from_secs(1);
     let rig = place.host(|config| config.limits.compile_time = second).await;
-    assert!(rig.rejection().await.contains("took more than 1 s of CPU time"));
+    // On a busy machine a process of low priority reaches its limit of wall time first.
+    let rejection = rig.rejection().await;
+    let limits = ["took more than 1 s of CPU time", "took more than 4s in all"];
+    assert!(limits.iter().any(|limit| rejection.contains(limit)), "{rejection}");
     place.put("calc", &calc());
     eventually("the other serves", async || (rig.serves() == ["calc"]).then_some(())).await;
 }
@@ -171,7 +174,8 @@ async fn a_component_that_takes_too_much_memory_to_compile_is_rejected() {
     place.put("bomb", &bomb());
     // The program itself, unoptimised, takes more than half of it.
     let rig = place.host(|config| config.limits.compile_memory = 256 << 20).await;
-    assert!(rig.rejection().await.contains("took more than 256 MiB of memory"));
+    let rejection = rig.rejection().await;
+    assert!(rejection.contains("took more than 256 MiB of memory"), "{rejection}");
     assert!(place.compiled().is_empty());
 }
 
@@ -180,7 +184,8 @@ async fn a_component_whose_code_is_too_long_is_rejected() {
     let place = Place::new();
     place.put("calc", &calc());
     let rig = place.host(|config| config.limits.compiled_code = 10 << 10).await;
-    assert!(rig.rejection().await.contains("for its code"));
+    let rejection = rig.rejection().await;
+    assert!(rejection.contains("for its code"), "{rejection}");
 }
 
 #[cfg(target_os = "linux")]

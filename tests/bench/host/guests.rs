@@ -27,6 +27,24 @@ pub(crate) fn versioned(number: u32, size: usize) -> Result<Vec<u8>> {
     ))?)
 }
 
+/// A component whose function `add` is asynchronous, and answers at once.
+pub(crate) fn async_add() -> Result<Vec<u8>> {
+    Ok(wat::parse_str(
+        r#"(component
+            (core module $m
+                (import "" "return" (func $return (param i32)))
+                (func (export "add") (param i32 i32) (result i32)
+                    (call $return (i32.add (local.get 0) (local.get 1)))
+                    (i32.const 0))
+                (func (export "never") (param i32 i32 i32) (result i32) unreachable))
+            (core func $return (canon task.return (result u32)))
+            (core instance $i (instantiate $m (with "" (instance
+                (export "return" (func $return))))))
+            (func (export "add") async (param "a" u32) (param "b" u32) (result u32)
+                (canon lift (core func $i "add") async (callback (core func $i "never")))))"#,
+    )?)
+}
+
 /// What compilers make, roughly: arithmetic, loads and stores, a loop, a branch, a call.
 fn push_function(text: &mut String, index: usize, random: &mut Random) -> Result<()> {
     write!(

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::guests;
 use crate::options::Options;
 use crate::place::{HostProcess, Place};
 use crate::report::{Cell, Table};
@@ -13,7 +14,11 @@ pub(crate) async fn run(options: &Options) -> Result<Vec<Table>> {
     let place = Place::new()?;
     for (service, plugin, manifest) in WAYS {
         place.put(&format!("{service}.toml"), manifest.as_bytes())?;
-        place.put(&format!("{service}.wasm"), &std::fs::read(jackfield_guests::plugin(plugin))?)?;
+        let bytes = match plugin {
+            "async-add" => guests::async_add()?,
+            _ => std::fs::read(jackfield_guests::plugin(plugin))?,
+        };
+        place.put(&format!("{service}.wasm"), &bytes)?;
     }
     let mut host = place.host().await?;
     let span = options.span(Duration::from_secs(3));
@@ -44,7 +49,7 @@ async fn measure(
 ) -> Result<()> {
     let client = host.client().await?;
     let (method, arguments) = match plugin {
-        "calc" => ("add", "[1, 2]"),
+        "calc" | "async-add" => ("add", "[1, 2]"),
         _ => ("greet", r#"["Ada"]"#),
     };
     let targets = vec![format!("{service}.{method}")];
@@ -65,11 +70,13 @@ async fn measure(
 }
 
 /// Service, plugin, manifest.
-const WAYS: [(&str, &str, &str); 6] = [
+const WAYS: [(&str, &str, &str); 8] = [
     ("calc-fresh", "calc", "[instances]\nstrategy = \"fresh\"\n"),
     ("calc-reuse-100", "calc", "[instances]\nstrategy = \"reuse\"\ncalls = 100\n"),
     ("calc-single", "calc", "[instances]\nstrategy = \"single\"\n"),
     ("greeter-fresh", "greeter", "[instances]\nstrategy = \"fresh\"\n"),
     ("greeter-reuse-100", "greeter", "[instances]\nstrategy = \"reuse\"\ncalls = 100\n"),
     ("greeter-single", "greeter", "[instances]\nstrategy = \"single\"\n"),
+    ("async-add-fresh", "async-add", "[instances]\nstrategy = \"fresh\"\n"),
+    ("async-add-concurrent", "async-add", "[instances]\nstrategy = \"concurrent\"\n"),
 ];
