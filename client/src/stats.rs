@@ -55,7 +55,7 @@ impl Stats {
 
     /// It answered after `elapsed`.
     pub(crate) fn succeeded(&self, elapsed: Duration, now: Duration) {
-        self.latency.observe(elapsed, now);
+        self.observe(elapsed, now);
         self.answers.fetch_add(1, Ordering::Relaxed);
         self.spent.fetch_add(micros(elapsed), Ordering::Relaxed);
         self.cleared();
@@ -63,7 +63,7 @@ impl Stats {
 
     /// It was given up after `elapsed`, because another one was faster.
     pub(crate) fn overtaken(&self, elapsed: Duration, now: Duration) {
-        self.latency.observe(elapsed, now);
+        self.observe(elapsed, now);
     }
 
     /// It did something right that says nothing about its latency.
@@ -75,7 +75,7 @@ impl Stats {
 
     /// Its failure is charged as a slow answer, so that failing fast attracts no calls.
     pub(crate) fn penalized(&self, elapsed: Duration, now: Duration) {
-        self.latency.observe(elapsed.max(FAILURE), now);
+        self.observe(elapsed.max(FAILURE), now);
     }
 
     /// Counts a failure; gives how many there were in a row.
@@ -104,15 +104,24 @@ impl Stats {
         queued > 0 && millis(now).saturating_sub(at) < REPORT_LASTS_MS
     }
 
-    /// The time that one more call costs there, in microseconds: the latency, for every call that is
-    /// on it and this one. One that was never measured takes a single call; until that has ended it
-    /// is as slow as [`SEED`].
-    pub(crate) fn cost(&self, now: Duration) -> f64 {
-        let calls = f64::from(self.in_flight());
+    /// The time that one more call costs there, in microseconds: its latency, and as much more of it
+    /// as there are calls for its `capacity`, the client's and those of others, where `room` of them
+    /// for each unit of capacity are usual. One that was never measured takes a single call; until
+    /// that has ended it is as slow as [`SEED`].
+    pub(crate) fn cost(&self, now: Duration, capacity: f64, room: f64) -> f64 {
         match self.latency.at(now) {
-            Some(latency) => latency * (calls + 1.0),
-            None => SEED.as_micros() as f64 * calls,
+            Some(latency) => latency * (1.0 + (self.load(now) + 1.0) / (capacity * room)),
+            None => SEED.as_micros() as f64 * f64::from(self.in_flight()) / capacity,
         }
+    }
+
+    /// How many calls are on it at a time without waiting, as far as was seen; at least 1.
+    pub(crate) fn room(&self) -> f64 {
+        self.latency.room()
+    }
+
+    fn observe(&self, elapsed: Duration, now: Duration) {
+        self.latency.observe(elapsed, self.load(now).max(1.0), now);
     }
 
     /// The latency that the next call will meet, as far as is known.
@@ -196,12 +205,12 @@ mod tests {
     #[test]
     fn a_newcomer_takes_one_call_and_then_looks_slow_until_it_has_answered() {
         let (stats, total) = (Arc::new(Stats::default()), Arc::default());
-        assert_eq!(stats.cost(ms(0)), 0.0);
+        assert_eq!(stats.cost(ms(0), 1.0, 1.0), 0.0);
         let first = stats.occupy(&total);
-        assert!(stats.cost(ms(0)) >= 1e6);
+        assert!(stats.cost(ms(0), 1.0, 1.0) >= 1e6);
         stats.succeeded(ms(2), ms(2));
         drop(first);
-        assert_eq!(stats.cost(ms(2)), 2000.0);
+        assert_eq!(stats.cost(ms(2), 1.0, 1.0), 4000.0);
         assert_eq!(total.load(Ordering::Relaxed), 0);
     }
 
@@ -210,7 +219,7 @@ mod tests {
         let (fast_failing, slow) = (Stats::default(), Stats::default());
         fast_failing.penalized(ms(0), ms(0));
         slow.succeeded(ms(200), ms(0));
-        assert!(fast_failing.cost(ms(0)) > slow.cost(ms(0)));
+        assert!(fast_failing.cost(ms(0), 1.0, 1.0) > slow.cost(ms(0), 1.0, 1.0));
     }
 
     #[test]

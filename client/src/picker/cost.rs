@@ -15,51 +15,61 @@ pub struct LeastLoaded;
 
 impl Picker for LeastLoaded {
     fn pick(&self, choices: &Choices, draw: &Draw<'_>) -> usize {
-        cheapest(choices, draw, |endpoint| {
-            per_capacity(endpoint.stats.load(draw.now) + 1.0, endpoint, draw)
+        cheapest(choices, draw, |endpoint, capacity| {
+            (endpoint.stats.load(draw.now) + 1.0) / capacity
         })
     }
 }
 
 /// The endpoint where a call takes the shortest time, by the moving average of its latency, which
-/// rises fast and comes down slowly, times the calls on it.
+/// rises fast and comes down slowly, and by the calls on it for its weight.
+///
+/// Calls count by what is usual on the endpoints that are compared. To multiply the latency by their
+/// number, as Finagle does, takes every call for one that waits for all before it: two fast hosts
+/// with five calls each then look slower than two idle ones that take five times as long.
 #[derive(Debug)]
 pub struct PeakEwma;
 
 impl Picker for PeakEwma {
     fn pick(&self, choices: &Choices, draw: &Draw<'_>) -> usize {
-        cheapest(choices, draw, |endpoint| {
-            per_capacity(endpoint.stats.cost(draw.now), endpoint, draw)
-        })
+        // One figure for all: the busier of two that are equally fast must cost more.
+        let room = |at: usize| match choices[at].instance.weight {
+            0 => 0.0,
+            weight => choices[at].stats.room() / f64::from(weight),
+        };
+        let room =
+            compared(choices.len(), draw.entropy).map(room).fold(f64::MIN_POSITIVE, f64::max);
+        cheapest(choices, draw, |endpoint, capacity| endpoint.stats.cost(draw.now, capacity, room))
     }
 }
 
-/// A cost for its weight, as far as it has come back. One with weight 0 costs more than any other,
-/// also when nothing is known of it.
-fn per_capacity(cost: f64, endpoint: &Endpoint, draw: &Draw<'_>) -> f64 {
-    match endpoint.instance.weight {
+/// The cheapest of those that are compared. `cost` is given an endpoint and its capacity: its
+/// weight, as far as it has come back. One with weight 0 costs more than any other, also when
+/// nothing is known of it.
+fn cheapest(choices: &Choices, draw: &Draw<'_>, cost: impl Fn(&Endpoint, f64) -> f64) -> usize {
+    let cost = |at: usize| match choices[at].instance.weight {
         0 => f64::INFINITY,
-        weight => cost / (f64::from(weight) * draw.share(endpoint)),
-    }
+        weight => cost(&choices[at], f64::from(weight) * draw.share(&choices[at])),
+    };
+    let mut compared = compared(choices.len(), draw.entropy);
+    let first = compared.next().unwrap_or(0);
+    let cheaper = |best: (usize, f64), at: usize| match cost(at) {
+        cost if cost < best.1 => (at, cost),
+        _ => best,
+    };
+    compared.fold((first, cost(first)), cheaper).0
 }
 
-fn cheapest(choices: &Choices, draw: &Draw<'_>, cost: impl Fn(&Endpoint) -> f64) -> usize {
-    let len = choices.len();
-    let first = below(draw.entropy, len);
-    let mut best = (first, cost(&choices[first]));
-    let mut challenge = |at: usize| {
-        let cost = cost(&choices[at]);
-        if cost < best.1 {
-            best = (at, cost);
-        }
-    };
-    if len <= FEW {
-        // From a random start, so that equal ones take turns.
-        (1..len).for_each(|step| challenge((first + step) % len));
-    } else {
-        challenge((first + 1 + below(mix(draw.entropy), len - 1)) % len);
-    }
-    best.0
+/// Those of `len` that a pick looks at: all of a few, from a random start so that equal ones take
+/// turns; else two.
+fn compared(len: usize, entropy: u64) -> impl Iterator<Item = usize> {
+    let first = below(entropy, len);
+    let count = if len <= FEW { len } else { 2 };
+    (0..count).map(move |step| match step {
+        0 => first,
+        step if len <= FEW => (first + step) % len,
+        _ => (first + 1 + below(mix(entropy), len - 1)) % len,
+    })
 }
 
 /// As many as are all looked at.

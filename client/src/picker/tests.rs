@@ -183,6 +183,43 @@ fn peak_ewma_leaves_two_slow_ones_of_four_alone() {
 }
 
 #[test]
+fn peak_ewma_goes_by_what_hosts_say_of_their_load() {
+    let choices = hosts(2);
+    for endpoint in choices.iter() {
+        endpoint.stats.succeeded(Duration::from_millis(1), Duration::ZERO);
+    }
+    let load = jackfield_wire::Load { in_flight: 7, queued: 3 };
+    choices[1].stats.reported(load, Duration::ZERO);
+    assert_eq!(taken(&PeakEwma, &choices, 50), [50, 0]);
+}
+
+#[test]
+fn peak_ewma_gives_the_heavier_of_equally_fast_hosts_the_more_calls() {
+    let (choices, total) = (weighted(&[100, 300]), Arc::default());
+    for endpoint in choices.iter() {
+        endpoint.stats.succeeded(Duration::from_millis(1), Duration::ZERO);
+    }
+    let mut rng = fastrand::Rng::with_seed(7);
+    let on: Vec<_> = (0..40)
+        .map(|_| choices[PeakEwma.pick(&choices, &draw(rng.u64(..)))].stats.occupy(&total))
+        .collect();
+    assert_eq!((choices[0].in_flight(), choices[1].in_flight(), on.len()), (10, 30, 40));
+}
+
+#[test]
+fn peak_ewma_leaves_a_host_that_does_not_answer_any_more() {
+    let (choices, total) = (hosts(2), Arc::default());
+    for (endpoint, ms) in choices.iter().zip([1, 5]) {
+        endpoint.stats.succeeded(Duration::from_millis(ms), Duration::ZERO);
+    }
+    let mut rng = fastrand::Rng::with_seed(7);
+    let on: Vec<_> = (0..40)
+        .map(|_| choices[PeakEwma.pick(&choices, &draw(rng.u64(..)))].stats.occupy(&total))
+        .collect();
+    assert!(choices[1].in_flight() > 4, "of {}: {}", on.len(), choices[1].in_flight());
+}
+
+#[test]
 fn of_many_the_cheaper_of_two_is_taken() {
     let choices = hosts(100);
     for at in 0..100 {
