@@ -37,6 +37,7 @@ pub(crate) struct Balancer {
     /// Held to look up or add one, never across an await. Grows with the services that are called
     /// and known: unknown ones never get here.
     services: RwLock<HashMap<ServiceName, Arc<Service>>>,
+    unlisted: Arc<Service>,
 }
 
 /// What the next attempt is looking for.
@@ -52,10 +53,18 @@ pub(crate) struct Wanted<'a> {
     pub(crate) tried: &'a [InstanceId],
 }
 
+impl Wanted<'_> {
+    fn has_tried(&self, endpoint: &Endpoint) -> bool {
+        self.tried.contains(&endpoint.instance.id)
+    }
+}
+
 impl Balancer {
     pub(crate) fn new(policy: EjectionPolicy, budget: RetryBudget, chance: Chance) -> Self {
         let (began, ejector) = (Instant::now(), Ejector::new(policy));
-        Self { began, chance, ejector, budget, services: RwLock::default() }
+        let name = ServiceName::new(BUILTIN_SERVICE).expect("a constant that is a name");
+        let unlisted = Arc::new(Service::new(name, budget));
+        Self { began, chance, ejector, budget, services: RwLock::default(), unlisted }
     }
 
     pub(crate) fn moment(&self) -> Moment {
@@ -64,6 +73,12 @@ impl Balancer {
 
     pub(crate) fn now(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    /// What is kept, together, of every service that is called at an address and not chosen: such
+    /// names nobody has vouched for, so they must not fill the memory.
+    pub(crate) fn unlisted(&self) -> &Arc<Service> {
+        &self.unlisted
     }
 
     /// What is kept of a service.
@@ -95,7 +110,7 @@ impl Balancer {
             return seat(endpoint, terms);
         }
         if !wanted.tried.is_empty()
-            && let Some(endpoint) = self.untried(snapshot, &service, wanted, at)
+            && let Some(endpoint) = self.another(snapshot, &service, wanted, at)
         {
             return seat(endpoint, terms);
         }
@@ -108,12 +123,15 @@ impl Balancer {
 
     /// Whether somebody is left who was not tried.
     pub(crate) fn is_another_left(&self, snapshot: &Snapshot, wanted: &Wanted<'_>) -> bool {
-        let mut endpoints = endpoints(snapshot, wanted.service).into_iter();
-        endpoints.any(|endpoint| {
+        let is_left = |endpoint: &Endpoint| {
             endpoint.instance.enabled
                 && is_suitable(endpoint, wanted)
-                && !wanted.tried.contains(&endpoint.instance.id)
-        })
+                && !wanted.has_tried(endpoint)
+        };
+        match is_builtin(wanted.service) {
+            true => endpoints(snapshot, wanted.service).into_iter().any(is_left),
+            false => snapshot.endpoints(wanted.service.as_str()).iter().any(is_left),
+        }
     }
 
     /// Endpoints whose time out is over; each is to be connected to, and [`Self::probed`] told.
@@ -136,6 +154,7 @@ impl Balancer {
     pub(crate) fn unreachable(&self, line: Line) {
         let (at, address) = (self.moment(), line.address);
         if self.ejector.change(|core| core.unreachable(line, at)) {
+            self.ejector.telemetry.unreachable();
             tracing::debug!(%address, "cannot be reached; left out");
         }
     }
@@ -179,27 +198,32 @@ impl Balancer {
         let find = |id: &InstanceId| {
             let endpoint = snapshot.endpoint(wanted.service.as_str(), id)?;
             let is_well = endpoint.instance.is_available() && is_suitable(endpoint, wanted);
-            (is_well && !wanted.tried.contains(id)).then_some(endpoint)
+            (is_well && !wanted.has_tried(endpoint)).then_some(endpoint)
         };
         let id = self.ejector.change(|core| core.try_one(|id| find(id).is_some()))?;
         find(&id).cloned()
     }
 
-    fn untried(
+    /// One that was not tried: of those that take calls, and only when all of them were, of the
+    /// rest.
+    fn another(
         &self,
-        snapshot: &Snapshot,
+        snapshot: &Arc<Snapshot>,
         service: &Service,
         wanted: &Wanted<'_>,
         at: Moment,
     ) -> Option<Endpoint> {
-        let mut endpoints = endpoints(snapshot, wanted.service);
-        endpoints.retain(|endpoint| is_suitable(endpoint, wanted));
-        let untried = {
+        let was_tried = |it: &Endpoint| wanted.has_tried(it);
+        let set = service.set(snapshot, wanted, &self.ejector)?;
+        let mut untried = crate::candidates::some_of(set.choices(), was_tried, at.entropy);
+        if untried.is_empty() {
+            let mut endpoints = endpoints(snapshot, wanted.service);
+            endpoints.retain(|endpoint| is_suitable(endpoint, wanted));
             let core = self.ejector.look();
             let bar = |it: &Endpoint| core.bar(&it.instance.id, it.address);
-            let was_tried = |it: &Endpoint| wanted.tried.contains(&it.instance.id);
-            crate::candidates::untried(&endpoints, wanted.filter, bar, was_tried, at.entropy)
-        };
+            untried =
+                crate::candidates::untried(&endpoints, wanted.filter, bar, was_tried, at.entropy);
+        }
         if untried.is_empty() {
             return None;
         }

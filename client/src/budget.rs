@@ -69,6 +69,16 @@ impl Purse {
         may
     }
 
+    /// Gives one attempt back that could not be made; nothing when it was spent too long ago to
+    /// count.
+    pub(crate) fn refund(&mut self, now: Duration) {
+        let fresh = |slot: &&mut Slot| slot.second + SLOTS as u64 > now.as_secs();
+        let spent = self.slots.iter_mut().filter(fresh).filter(|slot| slot.spent >= ATTEMPT);
+        if let Some(last) = spent.max_by_key(|slot| slot.second) {
+            last.spent -= ATTEMPT;
+        }
+    }
+
     fn slot(&mut self, now: Duration) -> &mut Slot {
         let second = now.as_secs();
         let slot = &mut self.slots[(second % SLOTS as u64) as usize];
@@ -149,6 +159,20 @@ mod tests {
         assert_eq!(spend(&mut purse, 0), 10);
         assert_eq!(spend(&mut purse, 1), 10);
         assert_eq!(spend(&mut purse, 3600), 100);
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_spent_again_and_no_more() {
+        let mut purse = purse();
+        let at = Duration::from_secs;
+        let spend = |purse: &mut Purse, now| (0..500).filter(|_| purse.spend(now)).count();
+        assert_eq!(spend(&mut purse, at(0)), 10);
+        purse.refund(at(0));
+        assert_eq!(spend(&mut purse, at(0)), 1);
+        purse.refund(at(1));
+        assert_eq!(spend(&mut purse, at(1)), 11, "from the second in which it was spent");
+        (0..99).for_each(|_| purse.refund(at(60)));
+        assert_eq!(spend(&mut purse, at(60)), 100);
     }
 
     #[test]

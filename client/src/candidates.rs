@@ -71,8 +71,19 @@ pub(crate) struct Terms<'a> {
     pub(crate) in_flight: &'a Arc<AtomicU32>,
 }
 
-/// The best of these who were not `tried`, for another attempt; at most [`MOST_UNTRIED`], from
-/// anywhere among them as `entropy` says.
+/// Those of `choices` that were not `tried`, for another attempt; at most [`MOST_UNTRIED`], from
+/// anywhere among them as `entropy` says. Looks at no more than it must.
+pub(crate) fn some_of(
+    choices: &[Endpoint],
+    tried: impl Fn(&Endpoint) -> bool,
+    entropy: u64,
+) -> Vec<Endpoint> {
+    let start = if choices.is_empty() { 0 } else { entropy as usize % choices.len() };
+    let turned = choices[start..].iter().chain(&choices[..start]);
+    turned.filter(|endpoint| !tried(endpoint)).take(MOST_UNTRIED).cloned().collect()
+}
+
+/// The best of these who were not `tried`, whoever they are; otherwise as [`some_of`]. Looks at all.
 pub(crate) fn untried(
     endpoints: &[&Endpoint],
     filter: &Filter,

@@ -19,6 +19,7 @@ use crate::balancer::Balancer;
 use crate::builder::ClientBuilder;
 use crate::direct::Direct;
 use crate::discovery::{RegistryLink, Shared};
+use crate::ejection::{Line, Probe};
 use crate::error::{CallError, NoRegistry};
 use crate::options::CallOptions;
 use crate::pool::Pool;
@@ -200,13 +201,35 @@ impl Inner {
         for probe in self.balancer.due() {
             let (balancer, pool, shared) =
                 (self.balancer.clone(), self.pool.clone(), shared.clone());
+            let mut probing = Probing { probe, balancer, shared, is_up: false };
             self.tasks.spawn(async move {
-                let address = probe.line.address;
-                let connected = pool.connect(address, probe.line.host.as_deref()).await;
-                let is_up = connected.is_ok() && !pool.reach().is_down(address);
-                balancer.probed(&shared.snapshot(), &probe, is_up);
+                let Line { address, host } = &probing.probe.line;
+                let connected = pool.connect(*address, host.as_deref()).await;
+                let is_up = connected.is_ok() && !pool.reach().is_down(*address);
+                probing.ended(is_up);
             });
         }
+    }
+}
+
+/// A probe under way; tells the balancer how it ended when it is dropped. One that is given up, as
+/// when its runtime ends, has failed: otherwise nobody would ever try that endpoint again.
+struct Probing {
+    probe: Probe,
+    balancer: Arc<Balancer>,
+    shared: Arc<Shared>,
+    is_up: bool,
+}
+
+impl Probing {
+    fn ended(&mut self, is_up: bool) {
+        self.is_up = is_up;
+    }
+}
+
+impl Drop for Probing {
+    fn drop(&mut self) {
+        self.balancer.probed(&self.shared.snapshot(), &self.probe, self.is_up);
     }
 }
 

@@ -12,8 +12,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jackfield_wire::{InstanceId, Load, ServiceName};
-use tokio::time::{Instant, timeout_at};
+use jackfield_wire::{Executed, InstanceId, Load, ServiceName};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::attempt::{Failed, FailureKind};
 use crate::balancer::{Seat, Service, Verdict, Wanted};
@@ -22,7 +22,7 @@ use crate::deadline::Deadline;
 use crate::error::{Attempt, CallError, Exhaustion, NoAvailableInstance, NoInstance};
 use crate::options::{CallOptions, Hedge};
 use crate::picker::PickerChoice;
-use crate::retry::{Decision, RetryPolicy, Standing};
+use crate::retry::{Cure, Decision, RetryPolicy, Standing};
 use crate::snapshot::{Origin, Snapshot};
 use crate::spec::Route;
 
@@ -74,6 +74,8 @@ pub(crate) struct Course<'a> {
     retry: RetryPolicy,
     picker: PickerChoice,
     history: Vec<Attempt>,
+    /// Of those, failures after which the host was waited for: they are no attempts on it.
+    waits: usize,
     tried: Vec<InstanceId>,
     /// Once it is known that there is such a service.
     service: Option<Arc<Service>>,
@@ -86,8 +88,8 @@ impl<'a> Course<'a> {
         let deadline = Deadline::after(job.options.deadline_or(registry)).or_sooner(job.left);
         let retry = job.options.retry_or(registry);
         let picker = job.options.picker_or(registry);
-        let (history, tried, service) = (Vec::new(), Vec::new(), None);
-        Self { inner, job, deadline, retry, picker, history, tried, service }
+        let (history, waits, tried, service) = (Vec::new(), 0, Vec::new(), None);
+        Self { inner, job, deadline, retry, picker, history, waits, tried, service }
     }
 
     /// Goes on until an attempt went well, or no other may follow.
@@ -96,8 +98,17 @@ impl<'a> Course<'a> {
         W: Fn(&Way, Deadline) -> F,
         F: Future<Output = Result<Done<T>, Failed>>,
     {
+        let mut is_paid = false;
         loop {
-            let way = self.find().await?;
+            let way = match self.find().await {
+                Ok(way) => way,
+                Err(nobody) => {
+                    if is_paid {
+                        self.refund();
+                    }
+                    return Err(nobody);
+                }
+            };
             let failed = match self.round(way, &work).await {
                 Ok(value) => {
                     let (elapsed, attempts) = (self.deadline.elapsed(), self.history);
@@ -105,8 +116,16 @@ impl<'a> Course<'a> {
                 }
                 Err(failed) => failed,
             };
+            if self.is_back(&failed).await {
+                self.remember(&failed);
+                (self.waits, is_paid) = (self.waits + 1, false);
+                continue;
+            }
             match self.decide(&failed) {
-                Decision::Again(pause) => tokio::time::sleep(pause).await,
+                Decision::Again(pause) => {
+                    is_paid = true;
+                    tokio::time::sleep(pause).await;
+                }
                 Decision::Exhausted(why) => return Err(end::exhausted(self, failed, why)),
                 Decision::Final => return Err(end::conclude(self, failed)),
             }
@@ -172,8 +191,10 @@ impl<'a> Course<'a> {
         started: Instant,
         end: Result<Done<T>, Failed>,
     ) -> Result<T, Failed> {
-        if let Way::Seat(seat) = &way {
-            self.tried.push(seat.endpoint.instance.id.clone());
+        match (&way, &self.inner.source) {
+            (Way::Seat(seat), _) => self.tried.push(seat.endpoint.instance.id.clone()),
+            (Way::Address(_), Source::Direct(direct)) if is_there(&end) => direct.note_reached(),
+            (Way::Address(_), _) => {}
         }
         match end {
             Ok(Done { value, load }) => {
@@ -204,6 +225,27 @@ impl<'a> Course<'a> {
         }
     }
 
+    /// Waits for the only host there is, if it is away; says whether it has come back. Takes nothing
+    /// from the budget: the host sees one dial for all who wait.
+    async fn is_back(&self, failed: &Failed) -> bool {
+        let Source::Direct(direct) = &self.inner.source else { return false };
+        if matches!(self.job.route, Route::At(_)) || self.retry.max_retries == 0 {
+            return false;
+        }
+        let Inner { pool, balancer, stop, .. } = self.inner;
+        let is_closing = || direct.addresses().iter().all(|it| pool.reach().is_down(*it));
+        let is_away = failed.outcome.executed == Executed::No
+            && failed.outcome.cure == Cure::Time
+            && (failed.kind == FailureKind::Connect || is_closing());
+        let patience = direct.patience().min(self.deadline.total());
+        let left = patience.saturating_sub(self.deadline.elapsed());
+        if !is_away || left.is_zero() {
+            return false;
+        }
+        let back = timeout(left, direct.back(pool, || balancer.moment().entropy));
+        matches!(stop.run_until_cancelled(back).await, Some(Ok(())))
+    }
+
     fn remember(&mut self, failed: &Failed) {
         self.history.push(Attempt::clone(&failed.attempt));
     }
@@ -211,7 +253,7 @@ impl<'a> Course<'a> {
     fn decide(&mut self, failed: &Failed) -> Decision {
         self.remember(failed);
         let standing = Standing {
-            made: u32::try_from(self.history.len()).unwrap_or(u32::MAX),
+            made: u32::try_from(self.history.len() - self.waits).unwrap_or(u32::MAX),
             idempotent: self.job.options.is_idempotent,
             another: self.is_another_left(),
             left: self.deadline.left(),
@@ -226,6 +268,12 @@ impl<'a> Course<'a> {
     fn may_spend(&self) -> bool {
         let now = self.inner.balancer.now();
         self.service.as_ref().is_none_or(|service| service.spend(now))
+    }
+
+    /// An attempt that was paid for cannot be made.
+    fn refund(&self) {
+        let now = self.inner.balancer.now();
+        self.service.iter().for_each(|service| service.refund(now));
     }
 
     /// After how long a second attempt is made, if one may be.
@@ -245,7 +293,14 @@ impl<'a> Course<'a> {
         let snapshot = shared.snapshot();
         let balancer = &self.inner.balancer;
         let is_another_left = balancer.is_another_left(&snapshot, &self.wanted());
-        (is_another_left && self.may_spend()).then(|| self.seat(&snapshot)).flatten()
+        if !is_another_left || !self.may_spend() {
+            return None;
+        }
+        let seat = self.seat(&snapshot);
+        if seat.is_none() {
+            self.refund();
+        }
+        seat
     }
 
     /// The next endpoint. Waits only for what was never heard of.
@@ -287,7 +342,10 @@ impl<'a> Course<'a> {
     /// A call begins with its first attempt: now there is such a service.
     fn begin(&mut self, way: Way) -> Way {
         if self.service.is_none() {
-            let service = self.inner.balancer.service(self.job.service);
+            let service = match &way {
+                Way::Seat(seat) => seat.service().clone(),
+                Way::Address(_) => self.inner.balancer.unlisted().clone(),
+            };
             service.earn(self.inner.balancer.now());
             self.service = Some(service);
         }
@@ -373,6 +431,11 @@ impl<'a> Course<'a> {
             }
         }
     }
+}
+
+/// Whether somebody was there.
+fn is_there<T>(end: &Result<T, Failed>) -> bool {
+    end.as_ref().err().is_none_or(|failed| failed.kind != FailureKind::Connect)
 }
 
 impl Way {

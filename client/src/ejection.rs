@@ -210,8 +210,9 @@ impl Ejection {
         self.addresses.get(&address).is_some_and(Case::is_out)
     }
 
-    pub(crate) fn is_anyone_out(&self) -> bool {
-        self.instances.values().chain(self.addresses.values()).any(Case::is_out)
+    /// How many are out, instances and addresses.
+    pub(crate) fn out(&self) -> usize {
+        self.instances.values().chain(self.addresses.values()).filter(|it| it.is_out()).count()
     }
 
     /// Another number whenever who is out has changed, and only then: sets are computed anew for it.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jackfield_wire::InstanceId;
 
 use crate::ejection::{Ejection, EjectionPolicy};
+use crate::telemetry::Ejections;
 
 /// Shared by every call of a client.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub(crate) struct Ejector {
     /// Somebody waits for a call.
     ready: AtomicBool,
     out: AtomicBool,
+    pub(crate) telemetry: Ejections,
     pub(crate) policy: EjectionPolicy,
 }
 
@@ -34,6 +36,7 @@ impl Ejector {
             wakes: AtomicU64::new(NEVER),
             ready: AtomicBool::new(false),
             out: AtomicBool::new(false),
+            telemetry: Ejections::new(),
             policy,
         }
     }
@@ -66,9 +69,11 @@ impl Ejector {
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Ejection) -> T) -> T {
         let mut core = self.look();
         let outcome = change(&mut core);
+        let out = core.out();
+        self.telemetry.are(out);
         let wakes = core.wakes().map(|at| u64::try_from(at.as_micros()).unwrap_or(NEVER));
         self.wakes.store(wakes.unwrap_or(NEVER), Ordering::Relaxed);
-        self.out.store(core.is_anyone_out(), Ordering::Relaxed);
+        self.out.store(out > 0, Ordering::Relaxed);
         self.ready.store(core.is_anyone_ready(), Ordering::Relaxed);
         self.version.store(core.version(), Ordering::Release);
         outcome

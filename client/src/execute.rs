@@ -13,6 +13,7 @@ use jackfield_wire::registry::Instance;
 use jackfield_wire::status::printable;
 use jackfield_wire::{Executed, ServiceName, Status};
 use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument, field};
 
 use crate::attempt::{Failed, FailureKind};
 use crate::chain::chain;
@@ -180,6 +181,12 @@ impl Client {
             is_dialled: false,
         };
         let metered = self.inner.pool.telemetry().call(&service);
+        let span = tracing::debug_span!(
+            "jackfield_execute",
+            service = service.as_str(),
+            status = field::Empty,
+            attempts = field::Empty,
+        );
         let course = Course::new(&self.inner, job);
         let finished = course.run(|way, deadline| {
             let Way::Seat(seat) = way else { unreachable!("closures run against instances only") };
@@ -193,12 +200,13 @@ impl Client {
                 ended.map(|value| Done { value, load: None }).map_err(failed)
             }
         });
-        let finished = finished.await;
+        let finished = finished.instrument(span.clone()).await;
         let (status, attempts) = match &finished {
             Ok(finished) => (Status::Ok, finished.attempts.len() + 1),
             Err(error) => (error.status(), error.attempts().len()),
         };
         metered.ended(status, attempts);
+        span.record("status", status.name()).record("attempts", attempts);
         Ok(finished?.value)
     }
 }

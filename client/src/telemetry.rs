@@ -5,6 +5,7 @@
 //! then; without one, reporting is a branch that is not taken. The number of time series is bounded
 //! whatever is called: services and endpoints beyond [`MOST`] count as `other`.
 
+mod ejections;
 mod series;
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use std::time::Instant;
 use jackfield_wire::{ServiceName, Status};
 use metrics::{Counter, Gauge, Histogram, Unit};
 
+pub(crate) use self::ejections::Ejections;
 use self::series::ByStatus;
 
 /// What one client reports to.
@@ -234,10 +236,12 @@ const ATTEMPTS: &str = "jackfield_client_attempts_total";
 const ATTEMPT_DURATION: &str = "jackfield_client_attempt_duration_seconds";
 const DIALS: &str = "jackfield_client_dials_total";
 const CONNECTIONS: &str = "jackfield_client_connections";
+const EJECTIONS: &str = "jackfield_client_ejections_total";
+const EJECTED: &str = "jackfield_client_ejected";
 const REGISTRIES: &str = "jackfield_client_registries_connected";
 
 /// Kind, name, unit, labels and meaning of everything that is reported.
-const TABLE: [(Kind, &str, Unit, &str, &str); 9] = [
+const TABLE: [(Kind, &str, Unit, &str, &str); 11] = [
     (Kind::Counter, CALLS, Unit::Count, "service, status", "Calls that have ended"),
     (Kind::Histogram, CALL_DURATION, Unit::Seconds, "service", "Calls, with all their attempts"),
     (Kind::Gauge, CALLS_IN_FLIGHT, Unit::Count, "service", "Calls that run"),
@@ -246,6 +250,8 @@ const TABLE: [(Kind, &str, Unit, &str, &str); 9] = [
     (Kind::Histogram, ATTEMPT_DURATION, Unit::Seconds, "service, endpoint", "Attempts"),
     (Kind::Counter, DIALS, Unit::Count, "outcome", "Connections tried"),
     (Kind::Gauge, CONNECTIONS, Unit::Count, "", "Connections to hosts that are held"),
+    (Kind::Counter, EJECTIONS, Unit::Count, "reason", "Times that anyone was left out"),
+    (Kind::Gauge, EJECTED, Unit::Count, "", "Instances and addresses that are left out"),
     (Kind::Gauge, REGISTRIES, Unit::Count, "", "Registries that are being watched"),
 ];
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use jackfield_wire::registry::{
     Delta, Instance, Listing, Revision, ServiceEntry, Snapshot as Part, WatchEvent,
 };
-use jackfield_wire::{InstanceId, ServiceKey};
+use jackfield_wire::{InstanceId, ServiceKey, ServiceName};
 
 use crate::disk::Kept;
 use crate::snapshot::{Endpoint, Origin, Snapshot};
@@ -74,6 +74,10 @@ pub(crate) enum ViewError {
     TooMany(usize),
     #[error("the set takes more than {0} bytes")]
     TooLarge(usize),
+    #[error("the set has settings of more than {0} services")]
+    TooManySettings(usize),
+    #[error("the settings of service {0} name a picker in more than {MAX_PICKER} bytes")]
+    LongPicker(ServiceName),
 }
 
 impl View {
@@ -103,7 +107,8 @@ impl View {
         for instance in kept.instances.into_iter().take(self.max_instances) {
             self.hold(instance, Confirmed::No);
         }
-        self.settings = kept.settings.into_iter().map(|entry| (entry.key(), entry)).collect();
+        let settings = kept.settings.into_iter().take(self.max_instances);
+        self.settings = settings.map(|entry| (entry.key(), entry)).collect();
         Change::Changed
     }
 
@@ -180,6 +185,7 @@ impl View {
         let mut instances = self.parts.take().unwrap_or_default();
         let size = std::mem::take(&mut self.parts_size) + size_of(&part.instances);
         self.check_size(size)?;
+        self.check_settings(self.parts_settings.len() + part.services.len(), &part.services)?;
         instances.extend(part.instances);
         self.parts_settings.extend(part.services);
         self.check_len(instances.len())?;
@@ -208,6 +214,11 @@ impl View {
         let new = delta.upserted.iter().filter(|i| !self.held.contains_key(&i.id)).count();
         self.check_len(self.held.len() + new)?;
         self.check_size(self.held_size + size_of(&delta.upserted))?;
+        let is_new = |entry: &&ServiceEntry| {
+            !entry.settings.is_empty() && !self.settings.contains_key(&entry.key())
+        };
+        let added = delta.services.iter().filter(is_new).count();
+        self.check_settings(self.settings.len() + added, &delta.services)?;
         for id in &delta.removed {
             self.told.forget(id);
             self.let_go(id);
@@ -304,6 +315,18 @@ impl View {
         Ok(())
     }
 
+    /// Whether settings may be held that are `count` with these.
+    fn check_settings(&self, count: usize, entries: &[ServiceEntry]) -> Result<(), ViewError> {
+        if count > self.max_instances {
+            return Err(ViewError::TooManySettings(self.max_instances));
+        }
+        let is_long = |entry: &&ServiceEntry| {
+            entry.settings.picker.as_ref().is_some_and(|name| name.len() > MAX_PICKER)
+        };
+        let long = entries.iter().find(is_long);
+        long.map_or(Ok(()), |entry| Err(ViewError::LongPicker(entry.service.clone())))
+    }
+
     pub(crate) fn check_size(&self, size: usize) -> Result<(), ViewError> {
         if size > self.max_size {
             return Err(ViewError::TooLarge(self.max_size));
@@ -321,6 +344,10 @@ enum Confirmed {
 /// What a registry that lies can make a client hold: 100,000 instances of 2.6 KiB, which is a dozen
 /// methods each.
 const MAX_SIZE: usize = 256 << 20;
+
+/// Longer than any picker's name; the rest of a service's settings are numbers, so that with this
+/// their number bounds what they take.
+const MAX_PICKER: usize = 256;
 
 #[cfg(test)]
 mod tests;

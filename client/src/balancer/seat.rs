@@ -66,6 +66,10 @@ impl Seat {
         Self { endpoint, terms, balancer, service, snapshot, _occupied }
     }
 
+    pub(crate) fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
     /// Takes note of how the attempt ended.
     pub(crate) fn conclude(mut self, verdict: Verdict, elapsed: Duration, load: Option<Load>) {
         let (stats, now) = (&self.endpoint.stats, self.balancer.now());
@@ -131,6 +135,7 @@ impl Seat {
         let line = self.line(endpoint);
         let is_out = self.balancer.ejector.change(|core| core.eject(id, line, peers, at));
         if is_out {
+            self.balancer.ejector.telemetry.outlier();
             tracing::debug!(service, instance = %id, "an outlier; left out for a while");
         }
         is_out

@@ -67,6 +67,11 @@ impl Service {
         self.purse.lock().unwrap_or_else(PoisonError::into_inner).spend(now)
     }
 
+    /// Gives back what was taken for an attempt that could not be made.
+    pub(crate) fn refund(&self, now: Duration) {
+        self.purse.lock().unwrap_or_else(PoisonError::into_inner).refund(now);
+    }
+
     /// The service's picker of this kind.
     pub(super) fn picker(&self, choice: &PickerChoice, entropy: u64) -> Arc<dyn Picker> {
         let kind = match choice {

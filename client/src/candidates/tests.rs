@@ -150,3 +150,18 @@ fn another_attempt_goes_to_the_best_of_those_not_tried() {
     assert_eq!(next(&[0, 1, 2], &[]), "host-3");
     assert_eq!(next(&[0, 1, 2, 3], &[]), "");
 }
+
+#[test]
+fn some_of_a_large_set_are_looked_at_from_anywhere_and_none_that_was_tried() {
+    let all = fleet(1000);
+    let looked = std::cell::Cell::new(0);
+    let tried = |it: &Endpoint| {
+        looked.set(looked.get() + 1);
+        ["host-7", "host-8"].contains(&it.instance.host.as_str())
+    };
+    let some = some_of(&all, tried, 7);
+    assert_eq!((some.len(), hosts(&some)[0]), (MOST_UNTRIED, "host-9"));
+    assert!(looked.get() <= MOST_UNTRIED + 2, "{looked:?}");
+    assert_eq!(hosts(&some_of(&all, |_| false, 999))[..2], ["host-999", "host-0"]);
+    assert!(some_of(&[], |_| false, 7).is_empty() && some_of(&all, |_| true, 7).is_empty());
+}

@@ -434,3 +434,29 @@ fn settings_of_services_come_and_go_with_the_watch() {
     view.apply(WatchEvent::Delta(gone)).unwrap();
     assert_eq!(view.snapshot().settings("calc"), None);
 }
+
+#[test]
+fn a_registry_cannot_fill_the_memory_with_settings() {
+    let entry = |service: String, picker: String| ServiceEntry {
+        namespace: jackfield_wire::Namespace::default(),
+        service: jackfield_wire::ServiceName::new(service).unwrap(),
+        settings: ServiceSettings { picker: Some(picker), ..ServiceSettings::default() },
+    };
+    let entries = |from: usize, to: usize| {
+        (from..to).map(|n| entry(format!("s{n}"), "random".into())).collect::<Vec<_>>()
+    };
+    let part = |services, last| {
+        WatchEvent::Snapshot(Part { last, authoritative: true, services, ..Part::default() })
+    };
+    let delta = |services| WatchEvent::Delta(Delta { services, ..Delta::default() });
+    let mut view = View::new(100);
+    view.apply(part(entries(0, 60), false)).unwrap();
+    let many = Err(ViewError::TooManySettings(100));
+    assert_eq!(view.apply(part(entries(60, 101), true)), many);
+    view.begin();
+    view.apply(part(entries(0, 100), true)).unwrap();
+    assert_eq!(view.apply(delta(entries(99, 101))), many);
+    view.apply(delta(entries(50, 100))).unwrap();
+    let long = entry("s1".into(), "x".repeat(MAX_PICKER + 1));
+    assert!(matches!(view.apply(delta(vec![long])), Err(ViewError::LongPicker(_))));
+}

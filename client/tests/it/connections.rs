@@ -1,10 +1,15 @@
 //! How calls share connections.
 
-use jackfield_client::{CallError, Client};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use jackfield_client::{CallError, CallOptions, Client, Looking, Resolve};
 use jackfield_wire::{Executed, Status};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::fleet::Fleet;
-use crate::harness::{Authority, reaches};
+use crate::harness::{Authority, PATIENCE, reaches};
 
 async fn who(client: &Client) -> Result<String, CallError> {
     client.call("calc.who", ()).await
@@ -80,6 +85,50 @@ async fn a_port_that_nobody_has_is_an_error_that_says_so() {
     assert_eq!((error.status(), error.executed()), (Status::Unavailable, Executed::No));
     assert_eq!(error.attempts().len(), 3);
     assert!(error.to_string().contains(&address.to_string()), "{error}");
+}
+
+/// Leads everywhere to one address, and counts the look-ups.
+#[derive(Debug)]
+struct Counting(SocketAddr, watch::Sender<usize>);
+
+impl Resolve for Counting {
+    fn resolve<'a>(&'a self, _: &'a str) -> Looking<'a> {
+        self.1.send_modify(|count| *count += 1);
+        Box::pin(async { Ok(vec![self.0]) })
+    }
+}
+
+#[tokio::test]
+async fn calls_wait_for_their_only_host_while_that_restarts() {
+    let authority = Authority::new();
+    let host = authority.host("one").await;
+    let address = host.address();
+    let names = Arc::new(Counting(address, watch::Sender::new(0)));
+    let builder = authority.builder().direct("one.example:1").resolver(names.clone());
+    let client = builder.deadline(PATIENCE).build().await.unwrap();
+    who(&client).await.unwrap();
+    host.kill().await;
+    let mut calls = JoinSet::new();
+    (0..20).for_each(|_| _ = calls.spawn(client.request("calc.who").unwrap().send()));
+    // The name is looked up again by whoever has dialled in vain.
+    reaches(&names.1, 3).await;
+    let again = authority.host_on("one", address, Default::default()).await;
+    let answers = calls.join_all().await;
+    assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|it| it.host == "one")));
+    assert_eq!((again.calls(), again.connections()), (20, 1));
+    assert!(answers.iter().flatten().all(|answer| answer.attempts.len() <= 2), "{answers:?}");
+}
+
+#[tokio::test]
+async fn a_call_that_may_not_be_repeated_waits_for_nobody() {
+    let authority = Authority::new();
+    let host = authority.host("one").await;
+    let client = authority.direct(&host).await;
+    who(&client).await.unwrap();
+    host.kill().await;
+    let once = CallOptions::new().max_retries(0);
+    let error = client.request("calc.who").unwrap().options(once).send().await.unwrap_err();
+    assert_eq!((error.executed(), error.attempts().len()), (Executed::No, 1));
 }
 
 #[tokio::test]

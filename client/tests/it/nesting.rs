@@ -5,7 +5,7 @@ use std::time::Duration;
 use jackfield_client::{CallError, Client, Context, blocking};
 use serde_json::Value;
 
-use crate::harness::{Authority, PATIENCE, reaches};
+use crate::harness::{Authority, PATIENCE};
 
 #[tokio::test]
 async fn a_call_within_a_call_gets_what_its_caller_left() {
@@ -31,18 +31,6 @@ async fn a_caller_that_has_given_up_is_not_worked_for() {
     let error = late.scope(client.call::<_, Value>("calc.who", ())).await.unwrap_err();
     let CallError::RequestTimeout(error) = error else { panic!("{error}") };
     assert_eq!((error.deadline, host.calls()), (Duration::ZERO, 0));
-}
-
-#[tokio::test]
-async fn a_call_whose_future_is_dropped_is_cancelled_on_the_host() {
-    let authority = Authority::new();
-    let host = authority.host("one").await;
-    let client = authority.direct(&host).await;
-    tokio::select! {
-        answer = client.call::<_, Value>("calc.hold", ()) => panic!("{answer:?}"),
-        () = reaches(&host.desk.held, 1) => {}
-    }
-    reaches(&host.desk.cancelled, 1).await;
 }
 
 #[test]

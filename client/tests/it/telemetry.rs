@@ -45,11 +45,11 @@ impl CounterFn for Cell {
 }
 
 impl GaugeFn for Cell {
-    fn increment(&self, _: f64) {
-        self.0.fetch_add(1, Ordering::SeqCst);
+    fn increment(&self, by: f64) {
+        self.0.fetch_add(by as u64, Ordering::SeqCst);
     }
-    fn decrement(&self, _: f64) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+    fn decrement(&self, by: f64) {
+        self.0.fetch_sub(by as u64, Ordering::SeqCst);
     }
     fn set(&self, _: f64) {
         panic!("several clients share a gauge");
@@ -142,6 +142,25 @@ async fn retries_and_watched_registries_are_counted() {
     drop(fleet.registry);
     crate::registry::failing(&fleet.client).await;
     assert_eq!(book.value("jackfield_client_registries_connected{}"), 0);
+}
+
+#[tokio::test]
+async fn who_is_left_out_is_counted_until_the_client_ends() {
+    let book = Book::default();
+    let _recording = metrics::set_default_local_recorder(&book);
+    let crate::fleet::Fleet { mut hosts, client, registry, .. } =
+        crate::fleet::Fleet::of(&["a", "b"]).await;
+    let out = || book.value("jackfield_client_ejected{}");
+    assert_eq!(out(), 0);
+    hosts.remove(0).kill().await;
+    while out() == 0 {
+        client.call::<_, String>("calc.who", ()).await.unwrap();
+    }
+    assert_eq!(out(), 1);
+    assert_eq!(book.value("jackfield_client_ejections_total{reason=unreachable}"), 1);
+    client.close().await;
+    drop((client, registry));
+    assert_eq!(out(), 0);
 }
 
 #[tokio::test]
