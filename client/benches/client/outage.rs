@@ -3,8 +3,8 @@
 use jackfield_client::Origin;
 
 use crate::fleet::Fleet;
-use crate::load::{Load, Shape, explain, failures};
-use crate::report::Report;
+use crate::load::{Load, Shape, explain, failures, latencies};
+use crate::report::{Report, micros};
 use crate::{Duration, Plan};
 
 pub(crate) async fn run(plan: &Plan, report: &mut Report) {
@@ -37,6 +37,8 @@ pub(crate) async fn run(plan: &Plan, report: &mut Report) {
     let what =
         format!("calls that failed, registry dead for {:?}, {} calls/s", plan.outage, shape.rate);
     report.add("outage", what, format!("{} of {}", failures(&calls).count(), calls.len()), "0");
+    let longest = micros(latencies(&calls).max());
+    report.add("outage", "the longest call meanwhile", longest, "stated");
     let what = "a client that starts meanwhile, from its file";
     report.add("outage", what, started, "called");
     client.close().await;

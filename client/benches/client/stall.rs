@@ -67,6 +67,8 @@ fn tell(what: &str, calls: &[Done], shape: Shape, goal: &str, report: &mut Repor
         figure,
         "≤ 100 ms",
     );
-    let p99 = latencies(calls).value_at_quantile(0.99);
-    report.add("stall", format!("{what}: p99"), micros(p99), "");
+    let latencies = latencies(calls);
+    let (p99, most) = (micros(latencies.value_at_quantile(0.99)), micros(latencies.max()));
+    let what = format!("{what}: latency of those that succeeded");
+    report.add("stall", what, format!("p99 {p99}, longest {most}"), "stated");
 }
