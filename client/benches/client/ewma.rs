@@ -3,7 +3,7 @@
 use jackfield_client::PickerKind;
 
 use crate::fleet::Fleet;
-use crate::load::{Load, Shape, failures, latencies};
+use crate::load::{Done, Load, Shape, failures, latencies};
 use crate::report::{Report, micros};
 use crate::{Duration, Plan};
 
@@ -24,8 +24,12 @@ pub(crate) async fn run(plan: &Plan, report: &mut Report) {
                 healthy = p99;
             }
             let times = p99 as f64 / healthy.max(1) as f64;
+            let is_slow =
+                |call: &&Done| fleet.hosts[..slow].iter().any(|it| call.at == Some(it.address));
+            let share = 100.0 * calls.iter().filter(is_slow).count() as f64 / calls.len() as f64;
+            let (p99, failed) = (micros(p99), failures(&calls).count());
             let figure =
-                format!("p99 {} ({times:.2}×), {} failed", micros(p99), failures(&calls).count());
+                format!("p99 {p99} ({times:.2}×), {share:.2} % to slow ones, {failed} failed");
             let goal = if slow > 0 && picker == PickerKind::PeakEwma { "≤ 1.2×" } else { "" };
             let what = format!("{picker}, {slow} of 4 hosts +5 ms, {} calls/s", shape.rate);
             report.add("ewma", what, figure, goal);

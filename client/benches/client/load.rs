@@ -1,5 +1,6 @@
 //! Calls that are due at a steady rate, whatever becomes of the earlier ones.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,8 @@ pub(crate) struct Done {
     pub(crate) took: Duration,
     /// Of this, what the generator was late by.
     pub(crate) late: Duration,
+    /// Who answered.
+    pub(crate) at: Option<SocketAddr>,
     pub(crate) failure: Option<(Executed, String)>,
     /// Those that failed.
     pub(crate) attempts: Vec<Attempt>,
@@ -97,12 +100,15 @@ async fn call(client: Client, shape: Shape, due: Instant, told: mpsc::UnboundedS
     let request = client.request("bench.run").unwrap().positional_json(format!("[{id}]"));
     let request = request.deadline(shape.deadline);
     let request = if idempotent { request.idempotent() } else { request };
-    let (failure, attempts) = match request.send().await {
-        Ok(answer) => (None, answer.attempts),
-        Err(error) => (Some((error.executed(), error.to_string())), error.attempts().to_vec()),
+    let (at, failure, attempts) = match request.send().await {
+        Ok(answer) => (Some(answer.address), None, answer.attempts),
+        Err(error) => {
+            let failure = (error.executed(), error.to_string());
+            (None, Some(failure), error.attempts().to_vec())
+        }
     };
     // The receiver lives until every call has ended.
-    _ = told.send(Done { id, idempotent, due, took: due.elapsed(), late, failure, attempts });
+    _ = told.send(Done { id, idempotent, due, took: due.elapsed(), late, at, failure, attempts });
 }
 
 /// Latencies of the calls that went well, in microseconds.
