@@ -25,7 +25,8 @@ pub struct RegistryConfig {
     /// Time between heartbeats, as hosts are told, and between signs of life on a silent watch.
     /// Default 3 s: three in a TTL, so that two may be lost. At most half the TTL.
     pub heartbeat: Duration,
-    /// Instances in all. Default 50,000, about 1 KiB each without methods; the next one is refused.
+    /// Instances in all. Default 50,000, each its encoded bytes and about 150 more; the next one is
+    /// refused.
     /// Zero refuses all.
     pub max_instances: usize,
     /// Instances of one host. Default 256; the next one is refused. Zero refuses all.
@@ -43,8 +44,8 @@ pub struct RegistryConfig {
     /// means every client where the identity is a private one (then all peers are this user on this
     /// machine), and nobody otherwise.
     pub operators: Vec<String>,
-    /// Bounds of connections and streams. Default: those of the transport, but for 16,000
-    /// connections, which is every watch and the hosts, and 256 handshakes at once, with a proven
+    /// Bounds of connections and streams. Default: those of the transport, but for 100 streams of a
+    /// connection at once, 16,000 connections, which is every watch and the hosts, and 256 handshakes at once, with a proven
     /// address from the 64th on. When everybody comes back at once, those are done before their
     /// time is up, and the others are told to come later, which costs next to nothing.
     pub limits: TransportLimits,
@@ -75,8 +76,14 @@ fn limits() -> TransportLimits {
     limits.connections = 16_000;
     limits.handshakes = 256;
     limits.retry_above = 64;
+    limits.streams = STREAMS;
     limits
 }
+
+/// QUIC keeps two table entries for each stream that a peer may open, whether it does or not: 1,024 of
+/// them are 70 KB of every connection, 100 are 4 KB. A host has a request or two on the way, a client
+/// a watch and a list.
+const STREAMS: u32 = 100;
 
 /// Where a registry keeps its set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,11 +103,14 @@ pub enum StoreConfig {
 }
 
 /// An etcd cluster, version 3.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EtcdConfig {
     /// `ADDR:PORT` or `https://NAME:PORT` of members; one is enough, several survive its loss.
     pub members: Vec<String>,
+    /// What all keys of this registry begin with; ends with `/`. Default `jackfield/registry/`.
+    /// Registries with different ones have nothing to do with each other.
+    pub prefix: String,
     /// The authority of the members' certificates, a PEM file. Needed for `https://`.
     pub ca: Option<PathBuf>,
     /// This registry's own certificate and key, PEM files, where the cluster asks for one.
@@ -108,8 +118,16 @@ pub struct EtcdConfig {
 }
 
 impl EtcdConfig {
+    /// What keys begin with where nobody says otherwise.
+    pub const DEFAULT_PREFIX: &str = "jackfield/registry/";
+
     /// These members, trusted because nobody else can be at their addresses.
     pub fn new(members: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self { members: members.into_iter().map(Into::into).collect(), ..Self::default() }
+        Self {
+            members: members.into_iter().map(Into::into).collect(),
+            prefix: Self::DEFAULT_PREFIX.into(),
+            ca: None,
+            certificate: None,
+        }
     }
 }

@@ -11,6 +11,7 @@
 mod admission;
 mod change;
 mod doubt;
+mod fleet;
 mod fronts;
 mod list;
 mod log;
@@ -36,9 +37,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jackfield_transport::PeerId;
-use jackfield_wire::registry::{Digest, Health, Instance, Override, Revision};
-use jackfield_wire::{InstanceId, ServiceKey, to_cbor};
+use jackfield_wire::registry::{Packed, Revision};
+use jackfield_wire::{InstanceId, ServiceKey};
 
+pub(crate) use admission::may_be_dialled;
 pub(crate) use change::{Change, Front, LeaseId, Plan, Record, Step};
 pub(crate) use doubt::{Found, Probe};
 pub(crate) use moment::Moment;
@@ -46,10 +48,11 @@ pub(crate) use refused::Refused;
 pub(crate) use scope::Scope;
 pub(crate) use stored::{Removal, Stored};
 pub(crate) use subject::Subject;
-pub(crate) use watch::Watcher;
+pub(crate) use watch::{Event, Watcher};
 
 use change::Liveness;
 use doubt::{Doubt, Ended};
+use fleet::{By, Fleet, Held, Slot};
 use log::Log;
 use operate::{Ordered, Settings};
 use tally::Tallies;
@@ -67,11 +70,12 @@ pub(crate) struct Core {
     /// Whether the store knows that.
     authority_kept: bool,
     last_tick: Moment,
-    held: BTreeMap<InstanceId, Held>,
+    held: Fleet,
     /// What operators say of instances, also of those that are not there.
     orders: BTreeMap<InstanceId, Ordered>,
     settings: BTreeMap<ServiceKey, Settings>,
-    leases: HashMap<LeaseId, BTreeSet<InstanceId>>,
+    /// What each connection keeps alive, in order.
+    leases: HashMap<LeaseId, Vec<Slot>>,
     shares: HashMap<PeerId, Share>,
     tallies: Tallies,
     timers: Timers,
@@ -122,51 +126,12 @@ pub(crate) struct Counts {
     pub(crate) heartbeats: u64,
 }
 
-#[derive(Debug)]
-struct Held {
-    /// As its host says.
-    record: Record,
-    /// As peers see it.
-    shown: Shown,
-    /// The revision of its last change.
-    changed: u64,
-    liveness: Liveness,
-    /// Where its entry in the timers is.
-    armed: Option<Moment>,
-}
-
-/// An instance with what an operator says of it.
-#[derive(Debug)]
-struct Shown {
-    /// The record's own, where no operator says anything.
-    instance: Arc<Instance>,
-    /// Length of the encoded instance.
-    bytes: usize,
-    digest: Digest,
-}
-
-impl Shown {
-    fn of(record: &Record, order: Option<&Override>) -> Self {
-        let (instance, encoded) = match order {
-            None => {
-                let instance = Arc::clone(&record.instance);
-                return Self { instance, bytes: record.bytes(), digest: record.digest() };
-            }
-            Some(order) => {
-                let instance = order.over(&record.instance);
-                let encoded = to_cbor(&instance);
-                (Arc::new(instance), encoded)
-            }
-        };
-        Self { instance, bytes: encoded.len(), digest: Digest::of(&encoded) }
-    }
-}
-
 /// What one identity takes up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 struct Share {
     instances: usize,
     bytes: usize,
+    by: Arc<By>,
 }
 
 impl Core {
@@ -203,7 +168,7 @@ impl Core {
 
     /// How many instances may be called now.
     pub(crate) fn available(&self) -> usize {
-        self.held.values().filter(|held| held.shown.instance.is_available()).count()
+        self.held.values().filter(|held| held.available).count()
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -233,14 +198,16 @@ impl Core {
     pub(crate) fn apply(&mut self, plan: Plan) {
         for step in plan.steps {
             match step {
-                Step::Put(record) => self.put(record),
+                Step::Put(record) => self.put(&record),
                 Step::Remove(id) => self.remove(&id),
                 Step::Order(id, order) => self.order(id, order),
                 Step::Set(key, settings) => self.set(key, settings),
             }
         }
         for (id, liveness) in plan.liveness {
-            self.set_liveness(&id, liveness);
+            if let Some(slot) = self.held.find(id.as_str()) {
+                self.set_liveness(slot, liveness);
+            }
         }
         for (id, doubt) in plan.doubts {
             match doubt {
@@ -254,71 +221,123 @@ impl Core {
         self.ended.extend(plan.ended);
         self.authority_kept |= plan.authority;
         self.counts.add(plan.counts);
+        self.tidy();
     }
 
-    fn put(&mut self, record: Record) {
-        let previous = self.held.get(&record.instance.id).map(|held| held.changed);
-        let subject = Subject::Instance(record.instance.id.clone());
-        let changed = self.log.upserted(subject, previous);
-        self.insert(record, changed);
+    fn tidy(&mut self) {
+        let held = &self.held;
+        self.log.tidy(|slot, revision| held.at(slot).is_some_and(|held| held.changed == revision));
     }
 
-    fn insert(&mut self, record: Record, changed: u64) {
-        let share = self.shares.entry(record.owner.clone()).or_default();
-        share.instances += 1;
-        share.bytes += record.bytes();
-        let id = record.instance.id.clone();
-        let shown = Shown::of(&record, self.order_for(&id));
-        self.tallies.add(&shown.instance, shown.digest);
-        match self.held.get_mut(&id) {
-            Some(held) => {
-                let old = std::mem::replace(&mut held.record, record);
-                let old_shown = std::mem::replace(&mut held.shown, shown);
-                held.changed = changed;
-                self.release(&old, &old_shown);
+    fn put(&mut self, record: &Record) {
+        match self.held.find(record.packed.id()) {
+            Some(slot) => {
+                let previous = self.held.at(slot).map(|held| held.changed);
+                let changed = self.log.upserted(slot, previous);
+                self.change_held(slot, record, changed);
             }
             None => {
-                let liveness = Liveness::default();
-                self.held.insert(id, Held { record, shown, changed, liveness, armed: None });
+                let slot = self.insert(record, self.log.latest() + 1);
+                self.log.upserted(slot, None);
             }
         }
+    }
+
+    /// Takes in what is not there yet. The log does not know of it.
+    fn insert(&mut self, record: &Record, changed: u64) -> Slot {
+        let by = self.share(record);
+        let slot = self.held.insert(Held::new(record, by, changed));
+        self.show(slot, record);
+        slot
+    }
+
+    fn change_held(&mut self, slot: Slot, record: &Record, changed: u64) {
+        let liveness = self.held.at(slot).map(|held| held.liveness).unwrap_or_default();
+        self.release(slot);
+        let by = self.share(record);
+        let mut held = Held::new(record, by, changed);
+        held.liveness = liveness;
+        self.held.replace(slot, held);
+        self.show(slot, record);
+    }
+
+    /// Lays an operator's order over it, and counts it.
+    fn show(&mut self, slot: Slot, record: &Record) {
+        let id = record.id();
+        if let Some(order) = self.order_for(&id) {
+            let shown = order.over(&record.instance());
+            self.held.overlay(slot, &shown);
+        }
+        let Some((key, shown)) = self.tallied(slot) else { return };
+        self.tallies.add(&key, shown.digest());
     }
 
     fn remove(&mut self, id: &InstanceId) {
-        self.set_liveness(id, Liveness::default());
         self.doubts.remove(id);
-        let Some(held) = self.held.remove(id) else { return };
-        self.log.removed(Subject::Instance(id.clone()), held.changed);
-        self.release(&held.record, &held.shown);
+        let Some(slot) = self.held.find(id.as_str()) else { return };
+        self.set_liveness(slot, Liveness::default());
+        let previous = self.held.at(slot).map_or(0, |held| held.changed);
+        self.log.removed(Subject::Instance(id.clone()), previous);
+        self.release(slot);
+        self.held.remove(slot);
     }
 
-    fn release(&mut self, record: &Record, shown: &Shown) {
-        self.tallies.take(&shown.instance, shown.digest);
-        let Some(share) = self.shares.get_mut(&record.owner) else { return };
+    /// Counts one more of its owner's.
+    fn share(&mut self, record: &Record) -> Arc<By> {
+        let Record { owner, keeper, .. } = record;
+        let by = || Arc::new(By { owner: owner.clone(), keeper: *keeper });
+        let share = self.shares.entry(owner.clone());
+        let share = share.or_insert_with(|| Share { instances: 0, bytes: 0, by: by() });
+        share.instances += 1;
+        share.bytes += record.bytes();
+        if share.by.keeper != *keeper {
+            share.by = by();
+        }
+        Arc::clone(&share.by)
+    }
+
+    /// Counts it no more.
+    fn release(&mut self, slot: Slot) {
+        if let Some((key, shown)) = self.tallied(slot) {
+            let digest = shown.digest();
+            self.tallies.take(&key, digest);
+        }
+        let Some(held) = self.held.at(slot) else { return };
+        let Some(share) = self.shares.get_mut(held.owner()) else { return };
         share.instances -= 1;
-        share.bytes -= record.bytes();
+        share.bytes -= held.said().as_bytes().len();
         if share.instances == 0 {
-            self.shares.remove(&record.owner);
+            self.shares.remove(held.owner());
         }
     }
 
-    fn set_liveness(&mut self, id: &InstanceId, liveness: Liveness) {
-        let Some(held) = self.held.get_mut(id) else { return };
-        if let Some(old) = held.liveness.lease
-            && let Some(ids) = self.leases.get_mut(&old)
-        {
-            ids.remove(id);
-        }
-        if let Some(lease) = liveness.lease {
-            self.leases.entry(lease).or_default().insert(id.clone());
-        }
-        held.liveness = liveness;
-        if let Some(at) = held.armed.take() {
-            self.timers.disarm(at, id);
+    fn tallied(&self, slot: Slot) -> Option<(ServiceKey, Packed)> {
+        let held = self.held.at(slot)?;
+        Some((held.key(), self.held.shown(slot, held).clone()))
+    }
+
+    fn set_liveness(&mut self, slot: Slot, liveness: Liveness) {
+        let Some(held) = self.held.at_mut(slot) else { return };
+        let old = std::mem::replace(&mut held.liveness, liveness);
+        if old.lease != liveness.lease {
+            self.move_lease(slot, old.lease, liveness.lease);
         }
         if let Some(at) = liveness.expires {
-            self.timers.arm(at, id.clone());
-            held.armed = Some(at);
+            self.timers.arm(slot, at);
+        }
+    }
+
+    fn move_lease(&mut self, slot: Slot, old: Option<LeaseId>, new: Option<LeaseId>) {
+        if let Some(slots) = old.and_then(|old| self.leases.get_mut(&old))
+            && let Ok(place) = slots.binary_search(&slot)
+        {
+            slots.remove(place);
+        }
+        if let Some(new) = new {
+            let slots = self.leases.entry(new).or_default();
+            if let Err(place) = slots.binary_search(&slot) {
+                slots.insert(place, slot);
+            }
         }
     }
 }
@@ -331,10 +350,6 @@ impl Counts {
         self.expired += more.expired;
         self.heartbeats += more.heartbeats;
     }
-}
-
-fn is_draining(held: &Held) -> bool {
-    held.record.instance.health == Health::Draining
 }
 
 /// How many removals a watcher may miss and still be told by a delta. About 400 bytes each.

@@ -127,7 +127,7 @@ impl Registry {
         let view = Arc::new(View::new(core, Instant::now()));
         let (ask_look, asked) = mpsc::unbounded_channel();
         let (writer, mailbox) = Writer::new(Arc::clone(&view), store, ask_look);
-        let prober = Prober::new(&config.identity, config.limits.clone(), asked, mailbox.clone())?;
+        let prober = Prober::new(&config, asked, mailbox.clone())?;
         let watches = Arc::new(Watches::new(config.max_watches, config.max_watches_per_peer));
         let refusals = Arc::new(Refusals::default());
         let stopping = CancellationToken::new();

@@ -55,7 +55,7 @@ impl Serve for Sessions {
     type Session = Session;
 
     fn connected(&self, peer: &Peer) -> Session {
-        let lease = LeaseId(self.next_lease.fetch_add(1, Ordering::Relaxed));
+        let lease = LeaseId::nth(self.next_lease.fetch_add(1, Ordering::Relaxed));
         tracing::debug!(peer = %peer.id, address = %peer.address, "connected");
         Session {
             holder: Arc::new(Holder {
@@ -64,7 +64,7 @@ impl Serve for Sessions {
                 address: peer.address,
                 operator: self.operators.include(&peer.id),
             }),
-            rate: self.rates.of(&peer.id),
+            rate: self.rates.of(&peer.id, self.view.read(|_, now| now)),
             mailbox: self.mailbox.clone(),
             stopping: self.stopping.clone(),
         }

@@ -8,6 +8,7 @@ mod digest;
 mod event;
 mod instance;
 mod operate;
+mod packed;
 mod query;
 mod settings;
 
@@ -17,9 +18,10 @@ use crate::name::InstanceId;
 use crate::status::Status;
 
 pub use digest::Digest;
-pub use event::{Delta, Snapshot, WatchEvent};
+pub use event::{Delta, DeltaOf, Snapshot, SnapshotOf, WatchEvent, WatchEventOf};
 pub use instance::{Health, Instance, Kind, MethodSummary, Override};
 pub use operate::{Edit, InstancePatch, ServicePatch};
+pub use packed::Packed;
 pub use query::{ListQuery, Listing, Revision, WatchQuery};
 pub use settings::{RetryFactor, RetryFactorError, ServiceEntry, ServiceSettings};
 
@@ -50,8 +52,11 @@ pub enum Request {
 }
 
 /// What the registry answers.
+pub type Reply = ReplyOf<Instance>;
+
+/// What the registry answers; a watch's instances in some form.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub enum Reply {
+pub enum ReplyOf<I> {
     /// To `Register`.
     #[n(0)]
     Registered(#[n(0)] LeaseTerms),
@@ -66,7 +71,7 @@ pub enum Reply {
     Listed(#[n(0)] Listing),
     /// To `Watch`.
     #[n(4)]
-    Event(#[n(0)] WatchEvent),
+    Event(#[n(0)] WatchEventOf<I>),
     /// To anything: why not.
     #[n(5)]
     Refused(#[n(0)] Refusal),

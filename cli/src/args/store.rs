@@ -20,7 +20,7 @@ pub(crate) enum RegistryTask {
 #[derive(Debug, Args)]
 pub(crate) struct StoreArgs {
     /// Where the set is kept: `sqlite:PATH`, a file that outlives the registry; `etcd:ADDR,ADDR`, a
-    /// cluster that several registries share; or `memory:`
+    /// cluster that several registries share (`?prefix=NAME/` keeps them apart); or `memory:`
     /// [default: registry-PORT.sqlite in the state folder; `memory:` with -p 0]
     #[arg(long, value_name = "STORE", value_parser = store)]
     store: Option<StoreConfig>,
@@ -54,16 +54,32 @@ fn store(text: &str) -> Result<StoreConfig, String> {
     match text.split_once(':') {
         Some(("memory", "")) => Ok(StoreConfig::Memory),
         Some(("sqlite", path)) if !path.is_empty() => Ok(StoreConfig::Sqlite(path.into())),
-        Some(("etcd", members)) if members.split(',').all(is_member) => {
-            Ok(StoreConfig::Etcd(EtcdConfig::new(members.split(','))))
-        }
-        Some(("etcd", _)) => {
-            Err("write etcd:ADDR:PORT,ADDR:PORT, as in etcd:10.0.0.1:2379,10.0.0.2:2379".into())
-        }
+        Some(("etcd", cluster)) => etcd(cluster),
         _ => Err("write memory:, sqlite:PATH or etcd:ADDR,ADDR, as in \
                   sqlite:/var/lib/jackfield/registry.sqlite"
             .into()),
     }
+}
+
+/// `ADDR,ADDR` or `ADDR,ADDR?prefix=PREFIX/`
+fn etcd(cluster: &str) -> Result<StoreConfig, String> {
+    let (members, prefix) = match cluster.split_once('?') {
+        None => (cluster, EtcdConfig::DEFAULT_PREFIX),
+        Some((members, option)) => match option.strip_prefix("prefix=") {
+            Some(prefix) if prefix.ends_with('/') => (members, prefix),
+            _ => {
+                return Err("write etcd:ADDR:PORT?prefix=NAME/, with a / at its end, as in \
+                            etcd:10.0.0.1:2379?prefix=staging/"
+                    .into());
+            }
+        },
+    };
+    if !members.split(',').all(is_member) {
+        return Err("write etcd:ADDR:PORT,ADDR:PORT, as in etcd:10.0.0.1:2379,10.0.0.2:2379".into());
+    }
+    let mut config = EtcdConfig::new(members.split(','));
+    config.prefix = prefix.into();
+    Ok(StoreConfig::Etcd(config))
 }
 
 /// A host and a port; a scheme may stand before them.
@@ -83,6 +99,15 @@ mod tests {
         let members = ["10.0.0.1:2379", "https://b:2379", "[::1]:2379"];
         let etcd = store("etcd:10.0.0.1:2379,https://b:2379,[::1]:2379");
         assert_eq!(etcd, Ok(StoreConfig::Etcd(EtcdConfig::new(members))));
+        let Ok(StoreConfig::Etcd(etcd)) = store("etcd:a:1,b:2?prefix=/x/") else { panic!() };
+        assert_eq!((etcd.members.len(), etcd.prefix.as_str()), (2, "/x/"));
+    }
+
+    #[test]
+    fn a_prefix_that_is_none_is_refused_with_what_one_looks_like() {
+        for text in ["etcd:a:1?", "etcd:a:1?prefix=x", "etcd:a:1?prefix=", "etcd:a:1?x=y/"] {
+            assert!(store(text).unwrap_err().contains("?prefix=staging/"), "{text}");
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ async fn row(settings: &Settings, table: &mut Table, name: &str, plan: &Plan) {
     pauses.sort_unstable();
     let at = |share: usize| pauses[(pauses.len() - 1) * share / 100];
     let figure = format!(
-        "kill -9 × {} under 8 hosts that register and leave, {name}, {instances} instances and more",
+        "kill -9 × {} under 200 writes/s of 8 hosts, {name}, {instances} instances and more",
         settings.kills
     );
     let measured = format!("0 lost, 0 back; all listed after {:.0?}, p99 {:.0?}", at(50), at(99));

@@ -1,7 +1,7 @@
 //! What an instance takes of a registry's memory.
 
-use jackfield_wire::registry::{Instance, Reply, Request};
-use jackfield_wire::to_cbor;
+use jackfield_wire::registry::{Instance, Kind, Reply, Request};
+use jackfield_wire::{ServiceName, to_cbor};
 
 use crate::peer::Peer;
 use crate::table::Table;
@@ -35,10 +35,13 @@ pub(crate) async fn fill(peer: &Peer, from: usize, to: usize) {
     }
 }
 
-/// An instance whose encoded form has 256 bytes: an endpoint with some metadata.
+/// An instance whose encoded form has 256 bytes: the `n`th endpoint of a service that all peers
+/// serve, with some metadata.
 pub(crate) fn sized(peer: &Peer, n: usize) -> Instance {
-    let mut instance = peer.instance(&format!("service-{n}"), "1.0.0");
-    instance.methods.clear();
+    let service = ServiceName::new("model").expect("a name");
+    let host = format!("{}:gpu-{n}", peer.name);
+    let mut instance = Instance::new(service, &host, "192.0.2.7:4433");
+    (instance.kind, instance.version) = (Kind::Endpoint, Some("1.0.0".into()));
     instance.metadata.insert("text".into(), String::new());
     let room = 256 - to_cbor(&instance).len();
     // Its length takes a byte more once it has 24 characters.

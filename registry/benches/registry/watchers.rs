@@ -67,25 +67,28 @@ pub(crate) async fn bytes(settings: &Settings, table: &mut Table) {
     let (_dir, plan) = plan("memory:", HOUR);
     let serving = plan.start();
     let mut peers = Vec::new();
-    for n in 0..instances {
-        // One service on so many hosts, of which a few connections tell.
-        if n < 1 {
-            peers.push(Peer::connect(&plan.state(), "host", serving.address).await);
-        }
+    // One identity may have no more than 10,000 here.
+    for n in 0..instances.div_ceil(OF_HOST) {
+        let peer = Peer::connect(&plan.state(), &format!("host-{n}"), serving.address).await;
+        memory::fill(&peer, 0, OF_HOST.min(instances)).await;
+        peers.push(peer);
     }
-    memory::fill(&peers[0], 0, instances.min(9_000)).await;
     let mut watching = Watching::start(&plan, serving.address).await;
+    assert_eq!(watching.known, instances, "all of them, of one service");
     let mut changed = memory::sized(&peers[0], 7);
     changed.version = Some("1.0.1".into());
     peers[0].ask(&Request::Register(vec![changed])).await.expect("an answer");
     let bytes = watching.next_change().await;
-    let figure = format!("bytes of a message for one change among {instances} of 256 bytes");
+    let figure =
+        format!("bytes to a watcher for one change among {instances} of 256 bytes in one service");
     table.row(&figure, &format!("{bytes} B"), "≤ 300 B");
 }
 
 /// A watch on a connection of its own.
 pub(crate) struct Watching {
     exchange: Exchange,
+    /// Instances that the set had.
+    known: usize,
     _connection: Connection,
     _dialer: Dialer,
 }
@@ -100,9 +103,14 @@ impl Watching {
         let mut exchange = connection.open().await.expect("a stream");
         let request = to_cbor(&Request::Watch(WatchQuery::default()));
         exchange.send_last(&[(FrameKind::Message, &request)]).await.expect("sent");
-        let mut watching = Self { exchange, _connection: connection, _dialer: dialer };
-        while !matches!(watching.next().await.0, WatchEvent::Snapshot(part) if part.last) {}
-        watching
+        let mut watching = Self { exchange, known: 0, _connection: connection, _dialer: dialer };
+        while let (WatchEvent::Snapshot(part), _) = watching.next().await {
+            watching.known += part.instances.len();
+            if part.last {
+                return watching;
+            }
+        }
+        panic!("a watch begins with the set")
     }
 
     /// Waits for a change; says how many bytes told it.
@@ -127,3 +135,4 @@ impl Watching {
 }
 
 const CHANGES: usize = 50;
+const OF_HOST: usize = 5_000;

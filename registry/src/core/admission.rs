@@ -2,7 +2,7 @@
 //! other peers' terminals and dialers.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use jackfield_wire::InstanceId;
 use jackfield_wire::name::BUILTIN_SERVICE;
@@ -136,7 +136,7 @@ fn check_address(text: &str, surroundings: Surroundings) -> Result<(), Flaw> {
         return Err(Flaw::PortZero(address));
     }
     let ip = address.ip().to_canonical();
-    if ip.is_unspecified() || ip.is_multicast() || ip == IpAddr::from([255; 4]) {
+    if is_nowhere(ip) || METADATA.contains(&ip) {
         return Err(Flaw::NotConnectable(address));
     }
     let from = surroundings.registrant.ip().to_canonical();
@@ -176,12 +176,25 @@ fn is_local_name(host: &str) -> bool {
     host == "localhost" || host.ends_with(".localhost")
 }
 
+/// Addresses that nobody can be at.
+fn is_nowhere(ip: IpAddr) -> bool {
+    ip.is_unspecified() || ip.is_multicast() || ip == IpAddr::from([255; 4])
+}
+
 /// Addresses that mean another machine to whoever reads them elsewhere.
 fn is_only_local(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => ip.is_loopback() || ip.is_link_local(),
         IpAddr::V6(ip) => ip.is_loopback() || ip.is_unicast_link_local(),
     }
+}
+
+/// Whether the registry may dial what a registrant's name turned out to mean; `all_local` where all
+/// registrants are on its own machine.
+pub(crate) fn may_be_dialled(ip: IpAddr, all_local: bool) -> bool {
+    let ip = ip.to_canonical();
+    let local = ip.is_loopback() && all_local;
+    !is_nowhere(ip) && !METADATA.contains(&ip) && (local || !is_only_local(ip))
 }
 
 fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), Flaw> {
@@ -217,6 +230,15 @@ fn check_text(field: &'static str, text: &str, limit: usize) -> Result<(), Flaw>
         None => Ok(()),
     }
 }
+
+/// Where clouds serve machines their credentials: nearly all of them; Amazon's containers; Alibaba;
+/// Amazon by IPv6.
+const METADATA: [IpAddr; 4] = [
+    IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+];
 
 /// Characters that move a terminal's cursor, colour it, or turn its text around. Signatures of
 /// several lines are taken.

@@ -1,11 +1,11 @@
 //! What an event does, before it is done: the store keeps the lasting part first, then the core
 //! applies the whole. A plan that the store refuses is dropped and has changed nothing.
 
-use std::sync::Arc;
+use std::num::NonZeroU64;
 
 use jackfield_transport::PeerId;
-use jackfield_wire::registry::{Digest, Instance, Override, ServiceSettings};
-use jackfield_wire::{InstanceId, ServiceKey, to_cbor};
+use jackfield_wire::registry::{Health, Instance, Kind, Override, Packed, ServiceSettings};
+use jackfield_wire::{InstanceId, ServiceKey};
 
 use super::Counts;
 use super::doubt::{Doubt, Ended, Probe};
@@ -13,7 +13,14 @@ use super::moment::Moment;
 
 /// The lease of one connection. Never used twice in the life of a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct LeaseId(pub(crate) u64);
+pub(crate) struct LeaseId(pub(crate) NonZeroU64);
+
+impl LeaseId {
+    /// The lease of the `n`th connection, counted from 0.
+    pub(crate) fn nth(n: u64) -> Self {
+        Self(NonZeroU64::MIN.saturating_add(n))
+    }
+}
 
 /// A front end of a registry: the one that holds an instance's connection decides when it expires.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,20 +35,26 @@ impl Front {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
     /// As its host says.
-    pub(crate) instance: Arc<Instance>,
+    pub(crate) packed: Packed,
+    /// What decisions need of it.
+    pub(super) facts: Facts,
     /// Who registered it, and alone may change it.
     pub(crate) owner: PeerId,
     /// Who hears its heartbeats.
     pub(crate) keeper: Front,
-    bytes: usize,
-    digest: Digest,
 }
 
 impl Record {
-    pub(crate) fn new(instance: Instance, owner: PeerId) -> Self {
-        let encoded = to_cbor(&instance);
-        let (bytes, digest) = (encoded.len(), Digest::of(&encoded));
-        Self { instance: Arc::new(instance), owner, keeper: Front::ONLY, bytes, digest }
+    pub(crate) fn new(instance: &Instance, owner: PeerId) -> Self {
+        let (packed, facts) = (Packed::of(instance), Facts::of(instance));
+        Self { packed, facts, owner, keeper: Front::ONLY }
+    }
+
+    /// What a store held under `id`; `None` for what no registry can have written.
+    pub(crate) fn stored(id: &str, instance: &Instance, owner: PeerId) -> Option<Self> {
+        let its_own = InstanceId::of(&instance.key(), &instance.host);
+        let sound = instance.id == its_own && its_own.as_str() == id;
+        sound.then(|| Self::new(instance, owner))
     }
 
     /// The same, in the hands of `keeper`.
@@ -49,14 +62,33 @@ impl Record {
         Self { keeper, ..self }
     }
 
-    /// Length of the encoded instance.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+    pub(crate) fn id(&self) -> InstanceId {
+        self.packed.instance_id()
     }
 
-    /// Its share of the set's digest.
-    pub(crate) fn digest(&self) -> Digest {
-        self.digest
+    pub(crate) fn instance(&self) -> Instance {
+        self.packed.unpack()
+    }
+
+    /// Length of the encoded instance.
+    pub(crate) fn bytes(&self) -> usize {
+        self.packed.as_bytes().len()
+    }
+}
+
+/// What decisions need of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Facts {
+    pub(super) health: Health,
+    pub(super) kind: Kind,
+    pub(super) check_healthy: bool,
+    pub(super) available: bool,
+}
+
+impl Facts {
+    pub(super) fn of(instance: &Instance) -> Self {
+        let Instance { health, kind, check_healthy, .. } = *instance;
+        Self { health, kind, check_healthy, available: instance.is_available() }
     }
 }
 

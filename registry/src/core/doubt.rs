@@ -12,9 +12,10 @@ use jackfield_transport::PeerId;
 use jackfield_wire::registry::{Health, Kind};
 use jackfield_wire::{InstanceId, ServiceKey};
 
+use super::Core;
 use super::change::{Liveness, Plan};
+use super::fleet::Held;
 use super::moment::Moment;
-use super::{Core, is_draining};
 
 /// What is known of an instance that was kept although it is silent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,20 +64,16 @@ impl Core {
         }
         let census = if silent.is_empty() { Census::default() } else { self.census(now) };
         for id in silent {
-            let held = &self.held[&id];
-            if !is_draining(held) && census.is_mass(&held.record.instance.key()) {
+            let Some(held) = self.held.get(&id) else { continue };
+            if !held.is_draining() && census.is_mass(&held.key()) {
                 plan.doubts.push((id.clone(), Some(Doubt::default())));
-                if held.record.instance.health == Health::Healthy {
+                if held.facts.health == Health::Healthy {
                     plan.put(held.with_health(Health::Suspect));
                     plan.counts.suspected += 1;
                 }
                 self.plan_look(now, &id, plan);
             } else {
-                plan.ended.push(Ended {
-                    at: now,
-                    key: held.record.instance.key(),
-                    owner: held.record.owner.clone(),
-                });
+                plan.ended.push(Ended { at: now, key: held.key(), owner: held.owner().clone() });
                 plan.remove(id);
                 plan.counts.expired += 1;
             }
@@ -108,7 +105,7 @@ impl Core {
             Found::Alive => (Health::Healthy, self.rules.ttl),
             _ => (Health::Suspect, self.rules.ttl / LOOKS_PER_TTL),
         };
-        if held.record.instance.health != health {
+        if held.facts.health != health {
             plan.put(held.with_health(health));
         }
         plan.hold(id.clone(), Liveness { expires: Some(now.plus(pause)), ..held.liveness });
@@ -125,14 +122,14 @@ impl Core {
 
     /// Asks for a look now, and for another should nobody say what it found.
     fn plan_look(&self, now: Moment, id: &InstanceId, plan: &mut Plan) {
-        let held = &self.held[id];
+        let Some(held) = self.held.get(id) else { return };
         let again = Some(now.plus(self.rules.ttl.max(LOOK)));
         plan.hold(id.clone(), Liveness { expires: again, ..held.liveness });
         plan.probes.push(Probe {
             id: id.clone(),
-            kind: held.record.instance.kind,
-            address: held.record.instance.address.clone(),
-            owner: held.record.owner.clone(),
+            kind: held.facts.kind,
+            address: held.said().unpack().address,
+            owner: held.owner().clone(),
         });
     }
 
@@ -140,17 +137,19 @@ impl Core {
     /// together the first to expire shows all.
     fn census(&self, now: Moment) -> Census<'_> {
         let mut census = Census::default();
-        for held in self.held.values() {
-            let Some(expires) = held.liveness.expires else { continue };
-            let id = &held.record.instance.id;
-            let silent = expires <= now.plus(self.rules.ttl / 2) || self.doubts.contains_key(id);
-            if !is_draining(held) {
-                let who = silent.then_some(&held.record.owner);
-                census.count(held.record.instance.key(), who);
+        let soon = now.plus(self.rules.ttl / 2);
+        let is_silent =
+            |held: &Held, expires| expires <= soon || self.doubts.contains_key(held.id());
+        for members in self.held.services() {
+            let mut members = members.filter(|held| !held.is_draining()).peekable();
+            let Some(key) = members.peek().map(|held| held.key()) else { continue };
+            for held in members {
+                let Some(expires) = held.liveness.expires else { continue };
+                census.count(&key, is_silent(held, expires).then_some(held.owner()));
             }
         }
         for ended in &self.ended {
-            census.count(ended.key.clone(), Some(&ended.owner));
+            census.count(&ended.key, Some(&ended.owner));
         }
         census
     }
@@ -172,8 +171,11 @@ struct Count<'a> {
 }
 
 impl<'a> Census<'a> {
-    fn count(&mut self, key: ServiceKey, silent: Option<&'a PeerId>) {
-        for count in [self.services.entry(key).or_default(), &mut self.all] {
+    fn count(&mut self, key: &ServiceKey, silent: Option<&'a PeerId>) {
+        if !self.services.contains_key(key) {
+            self.services.insert(key.clone(), Count::default());
+        }
+        for count in self.services.get_mut(key).into_iter().chain([&mut self.all]) {
             count.instances += 1;
             count.silent += usize::from(silent.is_some());
             count.owners.extend(silent);

@@ -2,6 +2,7 @@
 //! stands still until told.
 
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use jackfield_transport::PeerId;
@@ -9,11 +10,11 @@ use jackfield_wire::registry::{
     Health, Instance, InstancePatch, ListQuery, MethodSummary, Override, ServicePatch,
     ServiceSettings, WatchEvent,
 };
-use jackfield_wire::{InstanceId, ServiceName};
+use jackfield_wire::{InstanceId, ServiceName, from_cbor, to_cbor};
 
 use super::{
-    Change, Core, Found, Front, Holder, LeaseId, Moment, Plan, Probe, Record, Refused, Removal,
-    Rules, Step, Stored, Subject, Watcher,
+    Change, Core, Event, Found, Front, Holder, LeaseId, Moment, Plan, Probe, Record, Refused,
+    Removal, Rules, Step, Stored, Subject, Watcher,
 };
 
 /// A core, its clock, what a store would hold, and one connection for each host.
@@ -82,7 +83,7 @@ impl Bench {
     pub(crate) fn holder(&mut self, host: &str) -> Holder {
         let lease = *self.connections.entry(host.into()).or_insert_with(|| {
             self.next_lease += 1;
-            LeaseId(self.next_lease)
+            lease(self.next_lease)
         });
         let address = "127.0.0.1:50000".parse().unwrap();
         Holder { lease, peer: peer(host), address, operator: false }
@@ -202,7 +203,7 @@ impl Bench {
 
     /// All events that a watcher can get now.
     pub(crate) fn events(&self, watcher: &mut Watcher) -> Vec<WatchEvent> {
-        std::iter::from_fn(|| watcher.next(&self.core, self.now)).collect()
+        std::iter::from_fn(|| watcher.next(&self.core, self.now)).map(received).collect()
     }
 }
 
@@ -223,8 +224,7 @@ pub(crate) struct Mirror {
 impl Mirror {
     pub(crate) fn new(mut head: Stored) -> Self {
         let records = std::mem::take(&mut head.records);
-        let by_id =
-            |(changed, record): (u64, Record)| (record.instance.id.clone(), (changed, record));
+        let by_id = |(changed, record): (u64, Record)| (record.id(), (changed, record));
         let removals = std::mem::take(&mut head.removals);
         Self { records: records.into_iter().map(by_id).collect(), removals, head }
     }
@@ -233,7 +233,7 @@ impl Mirror {
         for (revision, step) in change.numbered() {
             match step {
                 Step::Put(record) => {
-                    self.records.insert(record.instance.id.clone(), (revision, record.clone()));
+                    self.records.insert(record.id(), (revision, record.clone()));
                 }
                 Step::Remove(id) => {
                     self.records.remove(id).expect("removed once");
@@ -277,6 +277,15 @@ pub(crate) fn rules() -> Rules {
         max_orders: 50,
         keeper: Front::ONLY,
     }
+}
+
+/// An event as it arrives.
+pub(crate) fn received(event: Event) -> WatchEvent {
+    from_cbor(&to_cbor(&event)).unwrap()
+}
+
+pub(crate) fn lease(number: u64) -> LeaseId {
+    LeaseId(NonZeroU64::new(number).unwrap())
 }
 
 pub(crate) fn peer(host: &str) -> PeerId {

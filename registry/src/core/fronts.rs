@@ -5,14 +5,14 @@
 //! end kept lives on for a TTL, in which its hosts come to another; then every front end plans its
 //! end, and the store takes the first of those plans.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use jackfield_wire::InstanceId;
-use jackfield_wire::registry::{Health, Revision};
+use jackfield_wire::registry::Revision;
 
 use super::change::{Change, Front, Liveness, Record, Step};
+use super::fleet::{Held, Slot};
 use super::moment::Moment;
-use super::{Core, Stored};
+use super::{Core, Scope, Stored};
 
 impl Core {
     /// Another front end has made a change, the next after what is known here; or this one did, and
@@ -20,13 +20,14 @@ impl Core {
     pub(crate) fn hear(&mut self, now: Moment, change: Change) {
         for step in change.steps {
             match step {
-                Step::Put(record) => self.hear_put(now, record),
+                Step::Put(record) => self.hear_put(now, &record),
                 Step::Remove(id) => self.remove(&id),
                 Step::Order(id, order) => self.order(id, order),
                 Step::Set(key, settings) => self.set(key, settings),
             }
         }
         self.hear_authority(now, change.authoritative);
+        self.tidy();
     }
 
     /// What the store holds, after changes were missed. What hosts hold here by their connections
@@ -40,15 +41,10 @@ impl Core {
         if authoritative {
             self.authoritative_at = now;
         }
-        let mine: BTreeMap<InstanceId, Liveness> = before
-            .held
-            .into_iter()
-            .filter(|(_, held)| held.liveness.lease.is_some())
-            .map(|(id, held)| (id, held.liveness))
-            .collect();
-        for (id, liveness) in mine {
-            if self.held.get(&id).is_some_and(|held| held.record.keeper == self.rules.keeper) {
-                self.set_liveness(&id, liveness);
+        for mine in before.held.values().filter(|held| held.liveness.lease.is_some()) {
+            let Some(slot) = self.held.find(mine.id()) else { continue };
+            if self.held.at(slot).is_some_and(|held| held.keeper() == self.rules.keeper) {
+                self.set_liveness(slot, mine.liveness);
             }
         }
     }
@@ -56,8 +52,8 @@ impl Core {
     /// Another front end is there; what it kept is its own again.
     pub(crate) fn front_came(&mut self, front: Front) {
         if front != self.rules.keeper && self.others.insert(front) {
-            for id in self.kept_by(front) {
-                self.set_liveness(&id, Liveness::default());
+            for slot in self.kept_by(front) {
+                self.set_liveness(slot, Liveness::default());
             }
         }
     }
@@ -65,9 +61,9 @@ impl Core {
     /// Another front end is gone; what it kept has a TTL to come to another.
     pub(crate) fn front_went(&mut self, now: Moment, front: Front) {
         if self.others.remove(&front) {
-            for id in self.kept_by(front) {
-                let expires = self.held.get(&id).and_then(|held| self.grace_of(now, &held.record));
-                self.set_liveness(&id, Liveness { expires, ..Liveness::default() });
+            for slot in self.kept_by(front) {
+                let expires = self.held.at(slot).and_then(|held| self.grace_of(now, held));
+                self.set_liveness(slot, Liveness { expires, ..Liveness::default() });
             }
         }
     }
@@ -88,28 +84,30 @@ impl Core {
     }
 
     /// When what nobody's connection holds ends here; never, when another front end decides that.
-    pub(super) fn grace_of(&self, now: Moment, record: &Record) -> Option<Moment> {
-        if self.others.contains(&record.keeper) {
+    pub(super) fn grace_of(&self, now: Moment, held: &Held) -> Option<Moment> {
+        if self.others.contains(&held.keeper()) {
             return None;
         }
-        self.grace(now, &record.instance)
+        self.grace(now, held)
     }
 
-    fn hear_put(&mut self, now: Moment, record: Record) {
-        let id = record.instance.id.clone();
+    fn hear_put(&mut self, now: Moment, record: &Record) {
+        let id = record.id();
         let before = self.held.get(&id).map(|held| held.liveness).filter(|old| old.lease.is_some());
-        let grace = self.grace_of(now, &record);
-        let liveness = match before {
-            // Somebody else said something about an instance of ours.
-            Some(held) if record.keeper == self.rules.keeper => {
-                let leaves = record.instance.health == Health::Draining;
-                Liveness { expires: if leaves { grace } else { held.expires }, ..held }
-            }
-            _ => Liveness { expires: grace, ..Liveness::default() },
-        };
         self.doubts.remove(&id);
         self.put(record);
-        self.set_liveness(&id, liveness);
+        let Some(slot) = self.held.find(id.as_str()) else { return };
+        let Some(held) = self.held.at(slot) else { return };
+        let grace = self.grace_of(now, held);
+        let liveness = match before {
+            // Somebody else said something about an instance of ours.
+            Some(before) if record.keeper == self.rules.keeper => Liveness {
+                expires: if held.is_draining() { grace } else { before.expires },
+                ..before
+            },
+            _ => Liveness { expires: grace, ..Liveness::default() },
+        };
+        self.set_liveness(slot, liveness);
     }
 
     fn hear_authority(&mut self, now: Moment, authoritative: bool) {
@@ -119,9 +117,9 @@ impl Core {
         }
     }
 
-    fn kept_by(&self, front: Front) -> Vec<InstanceId> {
-        let kept = self.held.values().filter(|held| held.record.keeper == front);
-        kept.map(|held| held.record.instance.id.clone()).collect()
+    fn kept_by(&self, front: Front) -> Vec<Slot> {
+        let all = self.held.range(&Scope::All, None);
+        all.filter(|(_, held)| held.keeper() == front).map(|(slot, _)| slot).collect()
     }
 }
 
@@ -130,7 +128,8 @@ mod tests {
     use super::*;
     use crate::core::fixture::{Bench, TTL, id, instance, peer, rules};
     use crate::core::{Plan, Rules};
-    use jackfield_wire::registry::Instance;
+    use jackfield_wire::InstanceId;
+    use jackfield_wire::registry::{Health, Instance, WatchEvent};
 
     const ME: Front = Front(1);
     const OTHER: Front = Front(2);
@@ -153,7 +152,7 @@ mod tests {
     }
 
     fn kept_by(front: Front, instance: Instance) -> Step {
-        Step::Put(Record::new(instance, peer("a")).kept_by(front))
+        Step::Put(Record::new(&instance, peer("a")).kept_by(front))
     }
 
     fn elsewhere() -> Bench {
@@ -235,7 +234,7 @@ mod tests {
         let mut stored = bench.stored();
         stored.epoch = 8;
         for (_, record) in &mut stored.records {
-            let lost = record.instance.service.as_str() == "text";
+            let lost = record.instance().service.as_str() == "text";
             record.keeper = if lost { OTHER } else { ME };
         }
         stored.others.insert(OTHER);
@@ -245,6 +244,24 @@ mod tests {
         bench.lose("a");
         assert_eq!(bench.health(&calc()), Some(Health::Suspect));
         assert_eq!(bench.health(&id("text", "a")), Some(Health::Healthy));
+    }
+
+    #[test]
+    fn a_watcher_gets_the_whole_set_of_a_store_that_began_anew_whatever_its_revision() {
+        for number in [0, 1, 2, 3] {
+            let mut bench = front();
+            bench.register("a", vec![instance("calc", "a"), instance("text", "a")]);
+            let mut watcher = crate::core::Watcher::new(Default::default());
+            bench.events(&mut watcher);
+            let records = bench.stored().records.into_iter().take(1);
+            let records = records.map(|(_, record)| (number.min(1), record)).collect();
+            let stored = Stored { epoch: 8, revision: number, records, ..Stored::default() };
+            bench.core.restart_from(bench.now, stored);
+            let events = bench.events(&mut watcher);
+            let [WatchEvent::Snapshot(set)] = &events[..] else { panic!("{number}: {events:?}") };
+            assert!(set.last && set.revision == Revision { epoch: 8, number });
+            assert_eq!(set.instances.len(), 1);
+        }
     }
 
     #[test]

@@ -3,14 +3,13 @@
 //! Ids are `SERVICE@HOST` and `NAMESPACE/SERVICE@HOST`, so a service's instances lie together and
 //! need no index of their own.
 
-use std::ops::Bound;
-use std::sync::Arc;
-
 use jackfield_wire::InstanceId;
-use jackfield_wire::registry::{Instance, ListQuery, Listing, Revision, ServiceEntry};
+use jackfield_wire::registry::{Instance, ListQuery, Listing, Packed, Revision, ServiceEntry};
 
+use super::fleet::{Held, Slot};
+use super::log::Logged;
 use super::tally::entry;
-use super::{Core, Held, Moment, Scope};
+use super::{Core, Moment, Scope};
 
 impl Core {
     /// One part of a list.
@@ -24,14 +23,16 @@ impl Core {
         if query.after.is_none() {
             listing.services = self.settings_in(&scope);
         }
-        let wanted = |held: &&Held| query.all || held.shown.instance.is_available();
+        let wanted = |(_, held): &(Slot, &Held)| query.all || held.available;
         let mut part = Part::default();
-        for held in self.range(&scope, query.after.as_ref()).filter(wanted) {
-            if !part.takes(held.shown.bytes) {
+        let after = query.after.as_ref().map(InstanceId::as_str);
+        for (slot, held) in self.held.range(&scope, after).filter(wanted) {
+            let shown = self.held.shown(slot, held);
+            if !part.takes(shown.as_bytes().len()) {
                 listing.more = true;
                 break;
             }
-            listing.instances.push(held.listed(now));
+            listing.instances.push(held.listed(shown, now));
         }
         listing
     }
@@ -53,13 +54,19 @@ impl Core {
             return true;
         }
         let scope = Scope::new(query.namespace.as_ref(), query.service.as_ref());
-        self.log.since(since.number).any(|(_, subject)| subject.is_in(&scope))
+        self.log.since(since.number).any(|(revision, logged)| match logged {
+            Logged::At(slot) => self
+                .held
+                .at(slot)
+                .is_some_and(|held| held.changed == revision && scope.covers_id(held.id())),
+            Logged::Other(subject) => subject.is_in(&scope),
+        })
     }
 
     /// Everything in a scope, as it is now.
-    pub(super) fn collect(&self, scope: &Scope) -> Vec<(usize, Arc<Instance>)> {
-        let held = self.range(scope, None);
-        held.map(|held| (held.shown.bytes, Arc::clone(&held.shown.instance))).collect()
+    pub(super) fn collect(&self, scope: &Scope) -> Vec<Packed> {
+        let held = self.held.range(scope, None);
+        held.map(|(slot, held)| self.held.shown(slot, held).clone()).collect()
     }
 
     /// The settings of the services in a scope.
@@ -67,37 +74,15 @@ impl Core {
         let known = self.settings.iter().filter(|(key, _)| scope.covers_key(key));
         known.map(|(key, known)| entry(key, &known.settings)).collect()
     }
-
-    fn range<'a>(
-        &'a self,
-        scope: &'a Scope,
-        after: Option<&InstanceId>,
-    ) -> impl Iterator<Item = &'a Held> {
-        let prefix = scope.prefix();
-        let start = match (after, &prefix) {
-            (Some(after), Some(prefix)) if after.as_str() < prefix.as_str() => {
-                Bound::Included(prefix.as_str())
-            }
-            (Some(after), _) => Bound::Excluded(after.as_str()),
-            (None, Some(prefix)) => Bound::Included(prefix.as_str()),
-            (None, None) => Bound::Unbounded,
-        };
-        let held = self.held.range::<str, _>((start, Bound::Unbounded));
-        held.take_while(move |(id, _)| {
-            prefix.as_ref().is_none_or(|prefix| id.as_str().starts_with(prefix.as_str()))
-        })
-        .map(|(_, held)| held)
-        .filter(|held| scope.covers(&held.record.instance))
-    }
 }
 
 impl Held {
     /// As lists tell it: with the age of its last heartbeat.
-    fn listed(&self, now: Moment) -> Instance {
+    fn listed(&self, shown: &Packed, now: Moment) -> Instance {
         let age = self.liveness.heard.map(|heard| now.after(heard).as_millis());
         Instance {
             last_heartbeat_ms: age.map(|age| u32::try_from(age).unwrap_or(u32::MAX)),
-            ..Instance::clone(&self.shown.instance)
+            ..shown.unpack()
         }
     }
 }

@@ -4,10 +4,11 @@
 use jackfield_wire::registry::{InstancePatch, Override, ServicePatch, ServiceSettings};
 use jackfield_wire::{InstanceId, ServiceKey};
 
+use super::Core;
 use super::admission;
 use super::change::{Plan, Step};
+use super::fleet::Held;
 use super::refused::Refused;
-use super::{Core, Held};
 
 /// An order about an instance, and the revision that brought it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ impl Core {
         }
         plan.steps.push(Step::Order(id.clone(), (!after.is_empty()).then(|| after.clone())));
         // Shown anew, with a revision that watchers see.
-        plan.steps.extend(held.map(|held| Step::Put(held.record.clone())));
+        plan.steps.extend(held.map(|held| Step::Put(held.record())));
         Ok((plan, after))
     }
 
@@ -83,10 +84,10 @@ impl Core {
             if settings.is_empty() {
                 return self.log.removed(subject, old.changed);
             }
-            let changed = self.log.upserted(subject, Some(old.changed));
+            let changed = self.log.set(subject, Some(old.changed));
             self.insert_settings(key, Settings { changed, settings });
         } else {
-            let changed = self.log.upserted(subject, None);
+            let changed = self.log.set(subject, None);
             self.insert_settings(key, Settings { changed, settings });
         }
     }
@@ -103,7 +104,7 @@ impl Core {
 
     /// The order that gives way to a new one: the oldest whose instance is not there.
     fn oldest_orphan(&self) -> Result<InstanceId, Refused> {
-        let orphans = self.orders.iter().filter(|(id, _)| !self.held.contains_key(*id));
+        let orphans = self.orders.iter().filter(|(id, _)| self.held.get(id).is_none());
         let oldest = orphans.min_by_key(|(_, ordered)| ordered.changed);
         let full = Refused::OrdersFull { limit: self.rules.max_orders };
         oldest.map(|(id, _)| id.clone()).ok_or(full)
@@ -112,11 +113,11 @@ impl Core {
     /// An id that may have been meant.
     fn nearest(&self, id: &InstanceId) -> Option<InstanceId> {
         let key = id.key()?;
-        let like = |held: &&Held| held.record.instance.key() == key;
-        let known = self.held.values().filter(like).take(MAX_COMPARED);
-        let known: Vec<&str> = known.map(|held| held.record.instance.id.as_str()).collect();
+        let known = self.held.of_service(&key).take(MAX_COMPARED);
+        let known: Vec<&str> = known.map(Held::id).collect();
         let nearest = jackfield_wire::ty::nearest(id.as_str(), known.iter().copied())?;
-        self.held.get_key_value(nearest).map(|(id, _)| id.clone())
+        let slot = self.held.find(nearest)?;
+        self.held.at(slot).map(Held::instance_id)
     }
 }
 

@@ -8,9 +8,11 @@ use jackfield_wire::registry::{Health, Instance, Kind};
 
 use super::admission::{self, Flaw, Surroundings};
 use super::change::{LeaseId, Liveness, Plan, Record};
+use super::fleet::Held;
 use super::moment::Moment;
 use super::refused::Refused;
-use super::{Core, Held, Holder, is_draining};
+use super::timers::Block;
+use super::{Core, Holder};
 
 impl Core {
     /// These instances live under this lease. The same identity takes over what it held on another
@@ -28,16 +30,15 @@ impl Core {
         let mut plan = Plan::default();
         let mut seen = BTreeSet::new();
         for instance in instances {
+            let (id, expires) = (instance.id.clone(), self.expiry(now, instance.check_healthy));
             let record = self.admit(holder, instance)?;
-            let id = record.instance.id.clone();
-            let expires = self.expiry(now, &record.instance);
             plan.hold(
                 id.clone(),
                 Liveness { lease: Some(holder.lease), expires, heard: Some(now) },
             );
             plan.doubts.push((id.clone(), None));
             let held = self.held.get(&id);
-            if held.is_none_or(|held| held.record != record) {
+            if held.is_none_or(|held| !held.is(&record)) {
                 plan.put(record);
             }
             plan.added += usize::from(held.is_none());
@@ -66,10 +67,10 @@ impl Core {
         let mut unknown = Vec::new();
         for id in ids {
             match self.held.get_mut(&id) {
-                Some(held) if held.record.owner != holder.peer => unknown.push(id),
+                Some(held) if *held.owner() != holder.peer => unknown.push(id),
                 // Another front end has the newer connection, unless that one broke.
-                Some(held) if self.others.contains(&held.record.keeper) => {
-                    if held.record.instance.health == Health::Suspect {
+                Some(held) if self.others.contains(&held.keeper()) => {
+                    if held.facts.health == Health::Suspect {
                         unknown.push(id);
                     }
                 }
@@ -112,14 +113,14 @@ impl Core {
     /// The connection of this lease is gone.
     pub(crate) fn plan_lost(&self, lease: LeaseId) -> Plan {
         let mut plan = Plan { lost: vec![lease], ..Plan::default() };
-        for id in self.leases.get(&lease).into_iter().flatten() {
-            let held = &self.held[id];
-            if is_draining(held) {
-                plan.remove(id.clone());
+        let slots = self.leases.get(&lease).into_iter().flatten();
+        for held in slots.filter_map(|slot| self.held.at(*slot)) {
+            if held.is_draining() {
+                plan.remove(held.instance_id());
                 continue;
             }
-            plan.hold(id.clone(), Liveness { lease: None, ..held.liveness });
-            if held.record.instance.check_healthy {
+            plan.hold(held.instance_id(), Liveness { lease: None, ..held.liveness });
+            if held.facts.check_healthy {
                 plan.put(held.with_health(Health::Suspect));
                 plan.counts.suspected += 1;
             }
@@ -140,25 +141,22 @@ impl Core {
         let authority = self.is_authoritative(now) && !self.authority_kept;
         let mut plan = Plan { authority, ..Plan::default() };
         let mut due = Vec::new();
-        for (at, id) in self.timers.due(now) {
-            match self.held.get(&id).and_then(|held| held.liveness.expires) {
-                Some(expires) if expires <= now => due.push(id),
-                later => self.rearm(at, id, later),
-            }
+        for block in self.timers.due(now) {
+            self.look_through(block, now, &mut due);
         }
         self.plan_due(now, due, &mut plan);
         plan
     }
 
-    pub(super) fn expiry(&self, now: Moment, instance: &Instance) -> Option<Moment> {
-        instance.check_healthy.then(|| now.plus(self.rules.ttl))
+    pub(super) fn expiry(&self, now: Moment, check_healthy: bool) -> Option<Moment> {
+        check_healthy.then(|| now.plus(self.rules.ttl))
     }
 
     fn plan_goodbye(&self, now: Moment, id: InstanceId, held: &Held, plan: &mut Plan) {
         plan.doubts.push((id.clone(), None));
         if held.liveness.lease.is_none() {
             plan.remove(id);
-        } else if !is_draining(held) {
+        } else if !held.is_draining() {
             let expires = Some(now.plus(self.rules.ttl));
             plan.hold(id, Liveness { expires, ..held.liveness });
             plan.put(held.with_health(Health::Draining));
@@ -184,7 +182,7 @@ impl Core {
             last_heartbeat_ms: None,
             ..instance
         };
-        let record = Record::new(healthy, holder.peer.clone()).kept_by(self.rules.keeper);
+        let record = Record::new(&healthy, holder.peer.clone()).kept_by(self.rules.keeper);
         if record.bytes() > MAX_INSTANCE_BYTES {
             let flaw = Flaw::TooLarge { bytes: record.bytes(), limit: MAX_INSTANCE_BYTES };
             return Err(Refused::Flawed { id, flaw });
@@ -194,18 +192,20 @@ impl Core {
 
     /// What the peer and everybody would hold once `plan` was applied.
     fn check_share(&self, holder: &Holder, plan: &Plan, beside: &Plan) -> Result<(), Refused> {
-        let mut share = self.shares.get(&holder.peer).copied().unwrap_or_default();
+        let share = self.shares.get(&holder.peer);
+        let (mut instances, mut bytes) =
+            share.map_or((0, 0), |share| (share.instances, share.bytes));
         let mut total = self.held.len() + beside.added;
         for record in plan.records() {
-            let old = self.held.get(&record.instance.id);
-            share.bytes += record.bytes();
-            share.bytes -= old.map_or(0, |held| held.record.bytes());
-            share.instances += usize::from(old.is_none());
+            let old = self.held.find(record.packed.id()).and_then(|slot| self.held.at(slot));
+            bytes += record.bytes();
+            bytes -= old.map_or(0, |held| held.said().as_bytes().len());
+            instances += usize::from(old.is_none());
         }
         total += plan.added;
-        self.check_count(holder, share.instances)?;
-        if share.bytes > MAX_BYTES_PER_PEER {
-            let (peer, wanted) = (holder.peer.to_string(), share.bytes);
+        self.check_count(holder, instances)?;
+        if bytes > MAX_BYTES_PER_PEER {
+            let (peer, wanted) = (holder.peer.to_string(), bytes);
             return Err(Refused::TooLargeOfPeer { peer, wanted, limit: MAX_BYTES_PER_PEER });
         }
         if total > self.rules.max_instances && plan.added > 0 {
@@ -236,26 +236,25 @@ impl Core {
         }
     }
 
-    fn rearm(&mut self, at: Moment, id: InstanceId, later: Option<Moment>) {
-        self.timers.disarm(at, &id);
-        if let Some(held) = self.held.get_mut(&id) {
-            held.armed = later;
+    /// What has expired of a block whose time has come; and when that comes again. What has expired
+    /// counts as well, because the store may refuse to remove it.
+    fn look_through(&mut self, block: Block, now: Moment, due: &mut Vec<InstanceId>) {
+        let mut first = None;
+        for held in block.slots().filter_map(|slot| self.held.at(slot)) {
+            let Some(expires) = held.liveness.expires else { continue };
+            first = Some(first.map_or(expires, |first: Moment| first.min(expires)));
+            if expires <= now {
+                due.push(held.instance_id());
+            }
         }
-        if let Some(later) = later {
-            self.timers.arm(later, id);
-        }
+        self.timers.set(block, first);
     }
 }
 
 impl Held {
-    pub(super) fn with_health(&self, health: Health) -> Record {
-        let instance = Instance { health, ..(*self.record.instance).clone() };
-        Record::new(instance, self.record.owner.clone()).kept_by(self.record.keeper)
-    }
-
     fn renew(&mut self, now: Moment, ttl: Duration) {
         self.liveness.heard = Some(now);
-        if !is_draining(self) {
+        if !self.is_draining() {
             self.extend(now, ttl);
         }
     }
@@ -282,11 +281,11 @@ fn is_own_host(instance: &Instance, holder: &Holder) -> bool {
 }
 
 fn check_owner(holder: &Holder, held: &Held) -> Result<(), Refused> {
-    if held.record.owner == holder.peer {
+    if *held.owner() == holder.peer {
         return Ok(());
     }
-    let (owner, peer) = (held.record.owner.to_string(), holder.peer.to_string());
-    Err(Refused::HeldByAnother { id: held.record.instance.id.clone(), owner, peer })
+    let (owner, peer) = (held.owner().to_string(), holder.peer.to_string());
+    Err(Refused::HeldByAnother { id: held.instance_id(), owner, peer })
 }
 
 fn check_id_len(id: &InstanceId) -> Result<(), Refused> {
@@ -307,8 +306,8 @@ const MAX_BYTES_PER_PEER: usize = 4 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::fixture::{Bench, TTL, id, instance, peer};
-    use crate::core::{LeaseId, Stored};
+    use crate::core::Stored;
+    use crate::core::fixture::{Bench, TTL, id, instance, lease, peer};
     use jackfield_wire::Status;
 
     #[test]
@@ -457,7 +456,7 @@ mod tests {
         let mut bench = Bench::new();
         bench.register("a", vec![instance("calc", "a")]);
         let peer: jackfield_transport::PeerId = "spiffe://elsewhere/host/a".parse().unwrap();
-        let other = Holder { lease: LeaseId(99), peer, ..bench.holder("a") };
+        let other = Holder { lease: lease(99), peer, ..bench.holder("a") };
         let refused = bench
             .core
             .plan_register(bench.now, &other, vec![instance("calc", "a")], &Plan::default())

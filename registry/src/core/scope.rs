@@ -1,6 +1,5 @@
 //! Which part of the set somebody asks for: all, a namespace, or one service.
 
-use jackfield_wire::registry::Instance;
 use jackfield_wire::{InstanceId, Namespace, ServiceKey, ServiceName};
 
 /// A part of the set.
@@ -24,12 +23,20 @@ impl Scope {
         }
     }
 
-    pub(super) fn covers(&self, instance: &Instance) -> bool {
+    /// By the id of an instance, or by what all ids of a service begin with: `SERVICE@`,
+    /// `NAMESPACE/SERVICE@`. Neither name has one of these characters in it.
+    pub(super) fn covers_id(&self, id: &str) -> bool {
+        let key = id.split_once('@').map_or(id, |(key, _)| key);
+        let is_in = |wanted: &Namespace| match key.split_once('/') {
+            Some((namespace, _)) => wanted.as_str() == namespace,
+            None => wanted.is_default(),
+        };
         match self {
             Self::All => true,
-            Self::Namespace(namespace) => instance.namespace == *namespace,
-            Self::Service(ServiceKey { namespace, service }) => {
-                instance.service == *service && instance.namespace == *namespace
+            Self::Namespace(wanted) => is_in(wanted),
+            Self::Service(wanted) => {
+                let service = key.split_once('/').map_or(key, |(_, service)| service);
+                is_in(&wanted.namespace) && wanted.service.as_str() == service
             }
         }
     }

@@ -1,12 +1,14 @@
 //! Generated histories of hosts, connections, operators, time and watchers, held against what was
 //! promised. A failing history says its seed; `JACKFIELD_SEED=N` replays that one alone.
 
+mod client;
+mod event;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jackfield_wire::registry::{
-    Digest, Edit, Health, Instance, InstancePatch, Override, Revision, ServiceEntry, ServicePatch,
-    ServiceSettings, WatchEvent, WatchQuery,
+    Edit, Health, Instance, InstancePatch, Override, ServicePatch, ServiceSettings,
 };
 use jackfield_wire::{InstanceId, ServiceName};
 use proptest::prelude::*;
@@ -14,110 +16,12 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 use super::fixture::{Bench, TTL, id, instance};
-use super::{Found, LeaseId, Moment, Watcher};
+use super::{Found, LeaseId, Moment};
+use client::Client;
+pub(crate) use event::{Event, any_event};
 
 const HOSTS: [&str; 3] = ["a", "b", "c"];
 const SERVICES: [&str; 3] = ["calc", "text", "shapes"];
-
-#[derive(Clone, Debug)]
-pub(crate) enum Event {
-    Register {
-        host: usize,
-        services: BTreeSet<usize>,
-        version: u8,
-    },
-    Heartbeat {
-        host: usize,
-        services: BTreeSet<usize>,
-    },
-    Deregister {
-        host: usize,
-        services: BTreeSet<usize>,
-    },
-    /// The connection breaks.
-    Lose {
-        host: usize,
-    },
-    /// The host connects again before the registry notices that the old connection broke.
-    Reconnect {
-        host: usize,
-    },
-    /// The registry notices one of those.
-    LoseOld,
-    Pass {
-        ms: u64,
-    },
-    /// The registry's process stands still, or its clock jumps.
-    Freeze {
-        ms: u64,
-    },
-    /// Somebody has looked at what the registry wanted looked at.
-    Found {
-        found: Found,
-    },
-    /// A watcher reads all it can.
-    Read {
-        watcher: usize,
-    },
-    /// A watcher reads one event.
-    Sip {
-        watcher: usize,
-    },
-    /// A watcher hangs up and resumes.
-    Resume {
-        watcher: usize,
-    },
-    /// An operator orders, whether the instance is there or not.
-    Order {
-        host: usize,
-        service: usize,
-        weight: Option<u32>,
-        disabled: bool,
-        drain: bool,
-    },
-    /// An operator sets how a service is called.
-    Set {
-        service: usize,
-        timeout_ms: Option<u32>,
-    },
-    /// The registry crashes and starts again from its store.
-    Restart,
-}
-
-pub(crate) fn any_event() -> impl Strategy<Value = Event> {
-    let services = || proptest::collection::btree_set(0..SERVICES.len(), 0..=SERVICES.len());
-    let host = || 0..HOSTS.len();
-    let watcher = || 0..6usize;
-    prop_oneof![
-        6 => (host(), services(), 0u8..3)
-            .prop_map(|(host, services, version)| Event::Register { host, services, version }),
-        6 => (host(), services())
-            .prop_map(|(host, services)| Event::Heartbeat { host, services }),
-        3 => (host(), services())
-            .prop_map(|(host, services)| Event::Deregister { host, services }),
-        2 => host().prop_map(|host| Event::Lose { host }),
-        1 => host().prop_map(|host| Event::Reconnect { host }),
-        1 => Just(Event::LoseOld),
-        6 => (1u64..8000).prop_map(|ms| Event::Pass { ms }),
-        1 => (1u64..60_000).prop_map(|ms| Event::Freeze { ms }),
-        3 => prop_oneof![Just(Found::Alive), Just(Found::Nobody), Just(Found::Silence)]
-            .prop_map(|found| Event::Found { found }),
-        3 => watcher().prop_map(|watcher| Event::Read { watcher }),
-        3 => watcher().prop_map(|watcher| Event::Sip { watcher }),
-        2 => watcher().prop_map(|watcher| Event::Resume { watcher }),
-        2 => (host(), 0..SERVICES.len(), proptest::option::of(2u32..4), any::<bool>(), any::<bool>())
-            .prop_map(|(host, service, weight, disabled, drain)| Event::Order {
-                host,
-                service,
-                weight,
-                disabled,
-                drain,
-            }),
-        1 => (0..SERVICES.len(), proptest::option::of(1u32..4))
-            .prop_map(|(service, timeout_ms)| Event::Set { service, timeout_ms }),
-        1 => Just(Event::Restart),
-    ]
-}
 
 /// What is promised of one registration that was acknowledged.
 #[derive(Clone, Debug)]
@@ -125,90 +29,6 @@ struct Promise {
     expires: Moment,
     leaving: bool,
     instance: Instance,
-}
-
-/// A watcher as a client keeps it.
-struct Client {
-    query: WatchQuery,
-    watch: Watcher,
-    set: BTreeMap<InstanceId, Instance>,
-    parts: BTreeMap<InstanceId, Instance>,
-    services: BTreeMap<String, ServiceEntry>,
-    last: Option<Revision>,
-}
-
-impl Client {
-    fn new(service: Option<&str>) -> Self {
-        let service = service.map(|name| ServiceName::new(name).unwrap());
-        let query = WatchQuery { service, ..WatchQuery::default() };
-        let watch = Watcher::new(query.clone());
-        let (set, parts, services) = Default::default();
-        Self { query, watch, set, parts, services, last: None }
-    }
-
-    fn resume(&mut self) {
-        self.query.resume = self.last;
-        self.parts.clear();
-        self.watch = Watcher::new(self.query.clone());
-    }
-
-    fn sip(&mut self, bench: &Bench) -> bool {
-        let event = self.watch.next(&bench.core, bench.now);
-        event.map(|event| self.take(event)).is_some()
-    }
-
-    fn read(&mut self, bench: &Bench) {
-        while self.sip(bench) {}
-    }
-
-    fn take(&mut self, event: WatchEvent) {
-        match event {
-            WatchEvent::Snapshot(part) => {
-                if self.parts.is_empty() {
-                    self.services.clear();
-                }
-                self.take_services(part.services);
-                self.parts.extend(part.instances.into_iter().map(|i| (i.id.clone(), i)));
-                if part.last {
-                    self.set = std::mem::take(&mut self.parts);
-                    self.last = Some(part.revision);
-                }
-                assert_eq!(part.digest.is_some(), part.last);
-                self.check(part.digest);
-            }
-            WatchEvent::Delta(delta) => {
-                let last = self.last.expect("a set comes first");
-                assert_eq!(delta.revision.epoch, last.epoch);
-                assert!(delta.revision.number >= last.number);
-                for id in &delta.removed {
-                    assert!(delta.upserted.iter().all(|instance| instance.id != *id));
-                    self.set.remove(id);
-                }
-                self.set.extend(delta.upserted.into_iter().map(|i| (i.id.clone(), i)));
-                self.take_services(delta.services);
-                self.last = Some(delta.revision);
-                self.check(delta.digest);
-            }
-            WatchEvent::Idle(revision, digest) => {
-                assert_eq!(Some(revision), self.last);
-                assert!(digest.is_some());
-                self.check(digest);
-            }
-        }
-    }
-
-    fn take_services(&mut self, services: Vec<ServiceEntry>) {
-        self.services.extend(services.into_iter().map(|entry| (entry.key().to_string(), entry)));
-        self.services.retain(|_, entry| !entry.settings.is_empty());
-    }
-
-    /// What the registry says of the set is true of what the watcher holds.
-    fn check(&self, digest: Option<Digest>) {
-        let instances = self.set.values().map(Instance::digest);
-        let all = instances.chain(self.services.values().map(ServiceEntry::digest));
-        let own = all.fold(Digest::default(), Digest::with);
-        assert!(digest.is_none_or(|digest| digest == own));
-    }
 }
 
 pub(crate) struct World {
@@ -337,7 +157,7 @@ impl World {
     /// What is kept in doubt was promised nothing any more; its goodbye is.
     fn promise_doubted(&mut self, ids: &[InstanceId]) {
         for id in ids.iter().filter(|id| self.bench.core.doubts.contains_key(*id)) {
-            let instance = Instance::clone(&self.bench.core.held[id].record.instance);
+            let instance = self.said(id);
             let promise = Promise { expires: self.bench.now, leaving: false, instance };
             self.promises.insert(id.clone(), promise);
         }
@@ -364,6 +184,11 @@ impl World {
         self.settings.retain(|_, settings| !settings.is_empty());
     }
 
+    /// What a host said of an instance that is there.
+    fn said(&self, id: &InstanceId) -> Instance {
+        self.bench.core.held.get(id).unwrap().said().unpack()
+    }
+
     /// As peers see what a host said.
     fn ordered(&self, said: Instance) -> Instance {
         match self.orders.get(&said.id) {
@@ -380,7 +205,7 @@ impl World {
         // What was kept in doubt is there for a TTL like everything else.
         let doubted = listed.keys().filter(|id| !self.promises.contains_key(*id));
         for id in doubted.cloned().collect::<Vec<_>>() {
-            let instance = Instance::clone(&self.bench.core.held[&id].record.instance);
+            let instance = self.said(&id);
             let leaving = instance.health == Health::Draining;
             let expires = self.bench.now;
             self.promises.insert(id, Promise { expires, leaving, instance });
@@ -413,14 +238,11 @@ impl World {
         assert!(doubts.keys().all(|id| listed.contains_key(id)));
         let kept = self.bench.kept.records.iter();
         let kept: BTreeMap<_, _> =
-            kept.map(|(id, (_, r))| (id.clone(), self.ordered((*r.instance).clone()))).collect();
+            kept.map(|(id, (_, r))| (id.clone(), self.ordered(r.instance()))).collect();
         assert_eq!(kept, listed, "the store and the core differ");
-        let core = &self.bench.core;
-        let armed = core.held.iter().filter_map(|(id, h)| h.armed.map(|at| (at, id.clone())));
-        assert_eq!(
-            core.timers.due(now.plus(TTL * 100)),
-            armed.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
-        );
+        let ends = self.bench.core.held.values().filter_map(|held| held.liveness.expires);
+        let armed = self.bench.core.timers.next();
+        assert!(ends.min().is_none_or(|end| armed.is_some_and(|armed| armed <= end)));
     }
 
     pub(crate) fn live_through(mut self, events: Vec<Event>) {

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use jackfield_wire::registry::{Health, Instance, Override, ServiceSettings};
+use jackfield_wire::registry::{Health, Override, ServiceSettings};
 use jackfield_wire::{InstanceId, ServiceKey};
 
 use super::change::{Front, Liveness, Record};
+use super::fleet::{Fleet, Held};
 use super::log::Log;
 use super::operate::{Ordered, Settings};
 use super::subject::Subject;
@@ -55,7 +56,7 @@ impl Core {
             authoritative_at: now.plus(wait),
             authority_kept: stored.authoritative,
             last_tick: now,
-            held: BTreeMap::new(),
+            held: Fleet::default(),
             orders: BTreeMap::new(),
             settings: BTreeMap::new(),
             leases: HashMap::new(),
@@ -76,33 +77,30 @@ impl Core {
         for (changed, key, settings) in stored.settings {
             core.insert_settings(key, Settings { changed, settings });
         }
-        for (changed, record) in stored.records {
-            let id = record.instance.id.clone();
-            let expires = core.grace_of(now, &record);
-            core.insert(record, changed);
-            core.set_liveness(&id, Liveness { expires, ..Liveness::default() });
+        let mut noted = Vec::new();
+        for (changed, record) in &stored.records {
+            let slot = core.insert(record, *changed);
+            let expires = core.held.at(slot).and_then(|held| core.grace_of(now, held));
+            core.set_liveness(slot, Liveness { expires, ..Liveness::default() });
+            noted.push((*changed, slot));
         }
+        core.log.note(noted.into_iter());
         core
     }
 
     /// What said goodbye ends even where heartbeats do not decide.
-    pub(super) fn grace(&self, now: Moment, instance: &Instance) -> Option<Moment> {
-        match instance.health {
+    pub(super) fn grace(&self, now: Moment, held: &Held) -> Option<Moment> {
+        match held.facts.health {
             Health::Draining => Some(now.plus(self.rules.ttl)),
-            _ => self.expiry(now, instance),
+            _ => self.expiry(now, held.facts.check_healthy),
         }
     }
 }
 
 fn remember(stored: &Stored) -> Log {
-    let instances = stored
-        .records
-        .iter()
-        .map(|(changed, record)| (*changed, Subject::Instance(record.instance.id.clone())));
     let settings = stored.settings.iter();
     let settings = settings.map(|(changed, key, _)| (*changed, Subject::settings(key.clone())));
     let removals =
         stored.removals.iter().map(|removal| (removal.revision, removal.subject.clone()));
-    let changes = instances.chain(settings);
-    Log::restored(stored.revision, stored.floor, MAX_REMOVALS, changes, removals)
+    Log::restored(stored.revision, stored.floor, MAX_REMOVALS, removals, settings)
 }

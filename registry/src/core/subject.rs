@@ -42,7 +42,7 @@ impl Subject {
         match (scope, self) {
             (Scope::All, _) => true,
             (_, Self::Settings(key)) => scope.covers_key(key),
-            (_, Self::Instance(id)) => id.key().is_some_and(|key| scope.covers_key(&key)),
+            (_, Self::Instance(id)) => scope.covers_id(id.as_str()),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use jackfield_wire::registry::{Digest, Instance, ServiceEntry, ServiceSettings};
+use jackfield_wire::registry::{Digest, ServiceEntry, ServiceSettings};
 use jackfield_wire::{Namespace, ServiceKey};
 
 use super::scope::Scope;
@@ -37,15 +37,15 @@ impl Tallies {
         }
     }
 
-    pub(super) fn add(&mut self, shown: &Instance, digest: Digest) {
-        self.change(&shown.key(), |tally| {
+    pub(super) fn add(&mut self, key: &ServiceKey, digest: Digest) {
+        self.change(key, |tally| {
             tally.instances += 1;
             tally.digest = tally.digest.with(digest);
         });
     }
 
-    pub(super) fn take(&mut self, shown: &Instance, digest: Digest) {
-        self.change(&shown.key(), |tally| {
+    pub(super) fn take(&mut self, key: &ServiceKey, digest: Digest) {
+        self.change(key, |tally| {
             tally.instances -= 1;
             tally.digest = tally.digest.without(digest);
         });

@@ -5,16 +5,19 @@
 //! While it takes the parts of a full set it holds pointers to them, and nothing else.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use jackfield_wire::InstanceId;
 use jackfield_wire::registry::{
-    Delta, Digest, Instance, Revision, ServiceEntry, Snapshot, WatchEvent, WatchQuery,
+    DeltaOf, Digest, Packed, Revision, ServiceEntry, SnapshotOf, WatchEventOf, WatchQuery,
 };
 
 use super::list::Part;
+use super::log::Logged;
 use super::tally::entry;
 use super::{Core, Moment, Scope, Subject};
+
+/// What a watcher is told, ready to be sent.
+pub(crate) type Event = WatchEventOf<Packed>;
 
 /// One watch.
 #[derive(Debug)]
@@ -32,14 +35,14 @@ enum Place {
     /// In the middle of a full set.
     Set {
         revision: Revision,
-        rest: VecDeque<(usize, Arc<Instance>)>,
+        rest: VecDeque<Packed>,
         authoritative: bool,
         /// Goes with the first part.
         services: Vec<ServiceEntry>,
         digest: Digest,
     },
     /// Everything up to this revision was sent.
-    At { number: u64, authoritative: bool },
+    At { revision: Revision, authoritative: bool },
 }
 
 impl Watcher {
@@ -50,7 +53,7 @@ impl Watcher {
 
     /// The next event, if there is something to say. Ask again until there is not, then wait for
     /// the core to change.
-    pub(crate) fn next(&mut self, core: &Core, now: Moment) -> Option<WatchEvent> {
+    pub(crate) fn next(&mut self, core: &Core, now: Moment) -> Option<Event> {
         let event = match &self.place {
             Place::Start(Some(resume)) if core.is_behind(*resume) => None,
             Place::Start(Some(resume)) if resume.epoch == core.epoch => {
@@ -59,8 +62,12 @@ impl Watcher {
             }
             Place::Start(_) => Some(self.begin_set(core, now)),
             Place::Set { .. } => Some(self.set_part()),
-            Place::At { number, authoritative } => {
-                let (number, sent) = (*number, Sent::Authoritative(*authoritative));
+            // Another life of the store: its revisions have nothing to do with what was sent.
+            Place::At { revision, .. } if revision.epoch != core.epoch => {
+                Some(self.begin_set(core, now))
+            }
+            Place::At { revision, authoritative } => {
+                let (number, sent) = (revision.number, Sent::Authoritative(*authoritative));
                 self.go_on(core, now, number, sent)
             }
         };
@@ -70,15 +77,14 @@ impl Watcher {
 
     /// What to say after a silence: that the registry is there, and which revision is the newest
     /// that the watcher knows all of.
-    pub(crate) fn idle(&mut self, core: &Core, now: Moment) -> Option<WatchEvent> {
+    pub(crate) fn idle(&mut self, core: &Core, now: Moment) -> Option<Event> {
         if let Some(event) = self.next(core, now) {
             return Some(event);
         }
-        let Place::At { number, authoritative } = self.place else { return None };
-        let revision = Revision { epoch: core.epoch, number };
+        let Place::At { revision, authoritative } = self.place else { return None };
         let digest = core.tallies.of(&self.scope).digest;
         if self.told == Some(revision) {
-            return Some(WatchEvent::Idle(revision, Some(digest)));
+            return Some(WatchEventOf::Idle(revision, Some(digest)));
         }
         self.told = Some(revision);
         let nothing = Changes { digest: Some(digest), ..Changes::default() };
@@ -94,7 +100,7 @@ impl Watcher {
         }
     }
 
-    fn begin_set(&mut self, core: &Core, now: Moment) -> WatchEvent {
+    fn begin_set(&mut self, core: &Core, now: Moment) -> Event {
         self.place = Place::Set {
             revision: core.revision(),
             rest: core.collect(&self.scope).into(),
@@ -105,7 +111,7 @@ impl Watcher {
         self.set_part()
     }
 
-    fn set_part(&mut self) -> WatchEvent {
+    fn set_part(&mut self) -> Event {
         let Place::Set { revision, rest, authoritative, services, digest } = &mut self.place else {
             unreachable!("called with a set begun")
         };
@@ -113,15 +119,15 @@ impl Watcher {
         let services = std::mem::take(services);
         let mut part = Part::default();
         let mut instances = Vec::new();
-        while rest.front().is_some_and(|(bytes, _)| part.takes(*bytes)) {
-            instances.extend(rest.pop_front().map(|(_, instance)| Instance::clone(&instance)));
+        while rest.front().is_some_and(|next| part.takes(next.as_bytes().len())) {
+            instances.extend(rest.pop_front());
         }
         let last = rest.is_empty();
         if last {
-            self.place = Place::At { number: revision.number, authoritative };
+            self.place = Place::At { revision, authoritative };
         }
         let digest = last.then_some(digest);
-        WatchEvent::Snapshot(Snapshot {
+        WatchEventOf::Snapshot(SnapshotOf {
             revision,
             instances,
             last,
@@ -131,17 +137,17 @@ impl Watcher {
         })
     }
 
-    fn go_on(&mut self, core: &Core, now: Moment, number: u64, sent: Sent) -> Option<WatchEvent> {
+    fn go_on(&mut self, core: &Core, now: Moment, number: u64, sent: Sent) -> Option<Event> {
         if !core.log.reaches(number) {
             return Some(self.begin_set(core, now));
         }
         let authoritative = core.is_authoritative(now);
         let changes = self.gather(core, number);
-        self.place = Place::At { number: changes.until, authoritative };
+        let revision = Revision { epoch: core.epoch, number: changes.until };
+        self.place = Place::At { revision, authoritative };
         if changes.is_empty() && sent == Sent::Authoritative(authoritative) {
             return None;
         }
-        let revision = Revision { epoch: core.epoch, number: changes.until };
         Some(changes.into_event(revision, authoritative))
     }
 
@@ -151,8 +157,8 @@ impl Watcher {
         let mut changes = Changes { until: core.log.latest(), ..Changes::default() };
         let mut part = Part::default();
         let mut complete = number;
-        for (revision, subject) in core.log.since(number) {
-            match changes.take(core, &self.scope, (revision, subject), &mut part) {
+        for (revision, logged) in core.log.since(number) {
+            match changes.take(core, &self.scope, (revision, logged), &mut part) {
                 Taken::Yes => complete = revision,
                 Taken::TooMuch => {
                     changes.until = complete;
@@ -176,7 +182,7 @@ enum Sent {
 
 #[derive(Debug, Default)]
 struct Changes {
-    upserted: Vec<Instance>,
+    upserted: Vec<Packed>,
     removed: Vec<InstanceId>,
     services: Vec<ServiceEntry>,
     until: u64,
@@ -194,28 +200,33 @@ impl Changes {
         &mut self,
         core: &Core,
         scope: &Scope,
-        (revision, subject): (u64, &Subject),
+        (revision, logged): (u64, Logged<'_>),
         part: &mut Part,
     ) -> Taken {
-        // An entry that something newer has followed is outdated: its newer entry says so. Only
-        // removals have one.
-        match subject {
-            Subject::Instance(id) => match core.held.get(id) {
-                Some(held) if held.changed != revision => {}
-                Some(held) if scope.covers(&held.shown.instance) => {
-                    if !part.takes(held.shown.bytes) {
+        // An entry that something newer has followed is outdated: its newer entry says so.
+        let subject = match logged {
+            Logged::At(slot) => match core.held.at(slot) {
+                Some(held) if held.changed == revision && scope.covers_id(held.id()) => {
+                    let shown = core.held.shown(slot, held);
+                    if !part.takes(shown.as_bytes().len()) {
                         return Taken::TooMuch;
                     }
-                    self.upserted.push(Instance::clone(&held.shown.instance));
+                    self.upserted.push(shown.clone());
+                    return Taken::Yes;
                 }
-                None if subject.is_in(scope) => {
+                _ => return Taken::Yes,
+            },
+            Logged::Other(subject) => subject,
+        };
+        match subject {
+            Subject::Instance(id) => {
+                if core.held.get(id).is_none() && subject.is_in(scope) {
                     if !part.takes(id.as_str().len()) {
                         return Taken::TooMuch;
                     }
                     self.removed.push(id.clone());
                 }
-                _ => {}
-            },
+            }
             Subject::Settings(key) if subject.is_in(scope) => match core.settings.get(&**key) {
                 Some(known) if known.changed != revision => {}
                 known => {
@@ -231,9 +242,16 @@ impl Changes {
         Taken::Yes
     }
 
-    fn into_event(self, revision: Revision, authoritative: bool) -> WatchEvent {
+    fn into_event(self, revision: Revision, authoritative: bool) -> Event {
         let Self { upserted, removed, services, digest, .. } = self;
-        WatchEvent::Delta(Delta { revision, upserted, removed, authoritative, services, digest })
+        WatchEventOf::Delta(DeltaOf {
+            revision,
+            upserted,
+            removed,
+            authoritative,
+            services,
+            digest,
+        })
     }
 }
 
@@ -245,11 +263,11 @@ enum Taken {
 /// Settings of one service, encoded, at the most.
 const SETTINGS_BYTES: usize = 300;
 
-fn revision_of(event: &WatchEvent) -> Revision {
+fn revision_of<I>(event: &WatchEventOf<I>) -> Revision {
     match event {
-        WatchEvent::Snapshot(snapshot) => snapshot.revision,
-        WatchEvent::Delta(delta) => delta.revision,
-        WatchEvent::Idle(revision, _) => *revision,
+        WatchEventOf::Snapshot(snapshot) => snapshot.revision,
+        WatchEventOf::Delta(delta) => delta.revision,
+        WatchEventOf::Idle(revision, _) => *revision,
     }
 }
 
@@ -258,7 +276,7 @@ mod tests {
     use super::*;
     use crate::core::fixture::{Bench, TTL, id, instance};
     use jackfield_wire::ServiceName;
-    use jackfield_wire::registry::Health;
+    use jackfield_wire::registry::{Delta, Health, Instance, WatchEvent};
 
     fn watcher(service: Option<&str>, resume: Option<Revision>) -> Watcher {
         let service = service.map(|name| ServiceName::new(name).unwrap());
@@ -306,7 +324,7 @@ mod tests {
         assert_eq!(delta.upserted.len(), 1);
         assert_eq!(delta.upserted[0].version.as_deref(), Some("99"));
         assert!(delta.removed.iter().all(|removed| *removed == id("text", "b")));
-        assert!(bench.core.log.len() <= 101);
+        assert!(bench.core.log.len() <= crate::core::log::most_entries(101));
     }
 
     #[test]
@@ -329,12 +347,14 @@ mod tests {
         bench.events(&mut watcher);
         bench.register("a", vec![instance("text", "a")]);
         assert!(bench.events(&mut watcher).is_empty());
-        let Some(WatchEvent::Delta(quiet)) = watcher.idle(&bench.core, bench.now) else { panic!() };
+        let Some(WatchEventOf::Delta(quiet)) = watcher.idle(&bench.core, bench.now) else {
+            panic!()
+        };
         assert!(quiet.upserted.is_empty() && quiet.removed.is_empty());
         assert_eq!(quiet.revision, bench.core.revision());
         let idle = watcher.idle(&bench.core, bench.now);
         let digest = quiet.digest;
-        assert_eq!(idle, Some(WatchEvent::Idle(bench.core.revision(), digest)));
+        assert_eq!(idle, Some(WatchEventOf::Idle(bench.core.revision(), digest)));
         assert_eq!(digest, Some(Digest::default()));
     }
 
@@ -377,7 +397,8 @@ mod tests {
             bench.deregister(&host, &[id("calc", &host)]);
             bench.lose(&host);
         }
-        assert!(bench.core.log.len() <= crate::core::MAX_REMOVALS + bench.core.len());
+        let live = crate::core::MAX_REMOVALS + bench.core.len();
+        assert!(bench.core.log.len() <= crate::core::log::most_entries(live));
         let events = bench.events(&mut watcher(None, Some(base)));
         assert!(matches!(&events[..], [WatchEvent::Snapshot(s)] if s.instances.len() == 1));
     }
@@ -439,7 +460,7 @@ mod tests {
             bench.register(&host, vec![fat(&host)]);
         }
         let mut watcher = watcher(None, None);
-        let Some(WatchEvent::Snapshot(first)) = watcher.next(&bench.core, bench.now) else {
+        let Some(WatchEventOf::Snapshot(first)) = watcher.next(&bench.core, bench.now) else {
             panic!()
         };
         assert!(!first.last);

@@ -6,12 +6,12 @@
 use std::time::Duration;
 
 use jackfield_transport::{Exchange, ExchangeError};
-use jackfield_wire::registry::{Reply, WatchEvent, WatchQuery};
+use jackfield_wire::registry::{Reply, ReplyOf, WatchQuery};
 use jackfield_wire::{FrameKind, to_cbor};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{Session, Sessions};
-use crate::core::{Refused, Watcher};
+use crate::core::{Event, Refused, Watcher};
 
 impl Sessions {
     /// Serves a watch to its end; there is no answer left to send then.
@@ -86,8 +86,8 @@ impl From<ExchangeError> for End {
 }
 
 /// Sends one event; says when it was on its way.
-async fn send(exchange: &mut Exchange, event: WatchEvent) -> Result<Instant, End> {
-    let message = to_cbor(&Reply::Event(event));
+async fn send(exchange: &mut Exchange, event: Event) -> Result<Instant, End> {
+    let message = to_cbor(&ReplyOf::Event(event));
     let frames = [(FrameKind::Message, &message[..])];
     timeout(SEND_PATIENCE, exchange.send(&frames)).await.map_err(|_| End::Stalled)??;
     Ok(Instant::now())

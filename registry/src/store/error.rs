@@ -61,13 +61,15 @@ pub enum StoreError {
     },
     /// What the cluster holds cannot be gone on with.
     #[error(
-        "what the etcd cluster at {members} holds under jackfield/registry/ cannot be read ({what}): \
-         use a jackfield as new as the one that wrote it, or remove it by `etcdctl del --prefix \
-         jackfield/registry/`; hosts register again by themselves"
+        "what the etcd cluster at {members} holds under {prefix} cannot be read ({what}): use a \
+         jackfield as new as the one that wrote it, or remove it by `etcdctl del --prefix {prefix}`; \
+         hosts register again by themselves"
     )]
     Strange {
         /// As configured.
         members: String,
+        /// As configured.
+        prefix: String,
         /// The first thing that is wrong.
         what: String,
     },

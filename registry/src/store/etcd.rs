@@ -18,6 +18,8 @@ mod rows;
 mod watch;
 mod write;
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
@@ -31,6 +33,7 @@ use client::Client;
 use history::{Dated, Reader};
 use list::{ListError, Listed};
 use presence::{Presence, Present};
+use rows::Keys;
 use watch::Watch;
 use write::Writing;
 
@@ -41,6 +44,8 @@ pub(crate) struct EtcdStore {
     news: mpsc::UnboundedReceiver<Dated>,
     /// When the head was written that the registry goes by.
     head_at: i64,
+    /// Which life of the store the registry goes by.
+    epoch: u64,
     /// Never answered: ends with the thread.
     closed: oneshot::Receiver<()>,
 }
@@ -73,7 +78,7 @@ impl EtcdStore {
         ttl: Duration,
     ) -> Result<(Self, Stored), StoreError> {
         let members = config.members.join(",");
-        let client = Client::new(config::endpoints(config)?);
+        let client = Client::new(config::endpoints(config)?, Keys::under(&config.prefix));
         let (jobs, inbox) = mpsc::unbounded_channel();
         let (sender, news) = mpsc::unbounded_channel();
         let (first, opened) = std::sync::mpsc::channel();
@@ -91,9 +96,12 @@ impl EtcdStore {
         let opened = opened.recv().map_err(|_| unusable("its thread has ended".into()))?;
         let (stored, head_at) = opened.map_err(|error| match error {
             ListError::Failure(why) => unusable(why.to_string()),
-            strange => StoreError::Strange { members: members.clone(), what: strange.to_string() },
+            strange => {
+                let (members, prefix) = (members.clone(), config.prefix.clone());
+                StoreError::Strange { members, prefix, what: strange.to_string() }
+            }
         })?;
-        Ok((Self { jobs, news, head_at, closed }, stored))
+        Ok((Self { jobs, news, head_at, epoch: stored.epoch, closed }, stored))
     }
 
     /// What is news to the registry: it knows what it did itself.
@@ -101,8 +109,14 @@ impl EtcdStore {
         match news {
             News::Kept(_) if at <= self.head_at => None,
             // Older than what the registry knows from the answers to its own writes.
-            News::Anew(stored) if at < self.head_at => Some(News::Fronts(stored.others)),
-            News::Kept(_) | News::Anew(_) => {
+            News::Anew(stored) if at < self.head_at && stored.epoch == self.epoch => {
+                Some(News::Fronts(stored.others))
+            }
+            News::Anew(stored) => {
+                (self.head_at, self.epoch) = (at, stored.epoch);
+                Some(News::Anew(stored))
+            }
+            News::Kept(_) => {
                 self.head_at = at;
                 Some(news)
             }
@@ -188,8 +202,10 @@ async fn work(
     let reader = Reader { me, revision: listed.stored.revision, at: listed.at };
     let mut tasks = JoinSet::new();
     tasks.spawn(presence.keep(sender, news.clone()));
-    tasks.spawn(Watch { client: client.clone(), reader, news }.run());
-    let writing = Writing { client, me, epoch: listed.epoch, present };
+    let life = Arc::new(AtomicU64::new(listed.epoch));
+    let watch = Watch { client: client.clone(), reader, news, life: Arc::clone(&life) };
+    tasks.spawn(watch.run());
+    let writing = Writing { client, me, life, present };
     while let Some(Job { change, head_at, answer }) = jobs.recv().await {
         let outcome = writing.write(&change, head_at).await;
         // A registry that is going down does not wait; what was kept is kept.

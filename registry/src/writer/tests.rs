@@ -85,7 +85,7 @@ impl Shell {
 
 fn holder() -> Arc<Holder> {
     let address = "127.0.0.1:50000".parse().unwrap();
-    Arc::new(Holder { lease: LeaseId(1), peer: peer("a"), address, operator: false })
+    Arc::new(Holder { lease: LeaseId::nth(1), peer: peer("a"), address, operator: false })
 }
 
 #[tokio::test(start_paused = true)]
@@ -228,8 +228,9 @@ async fn the_letters_of_one_host_are_served_in_order() {
     while let Ok(change) = shell.kept.try_recv() {
         assert!(change.steps.len() <= 2, "one of each host at most: {change:?}");
         of_a.extend(change.steps.iter().filter_map(|step| match step {
-            crate::core::Step::Put(record) if record.instance.host == "a" => {
-                Some(record.instance.service.to_string())
+            crate::core::Step::Put(record) => {
+                let instance = record.instance();
+                (instance.host == "a").then(|| instance.service.to_string())
             }
             _ => None,
         }));

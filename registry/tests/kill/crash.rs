@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{self, Arc};
 use std::time::{Duration, Instant};
 
 use jackfield_wire::InstanceId;
 use jackfield_wire::registry::{Health, Instance, ListQuery, Reply, Request};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
+use tokio::time::{Interval, interval};
 
 use crate::child::Plan;
 use crate::peer::Peer;
 
-/// Kills a registry under load, so many times; says how long each took to serve again.
+/// Kills a registry under 200 writes a second, so many times; says how long each took to serve again.
 pub(crate) async fn survive(plan: &Plan, kills: u32) -> Vec<Duration> {
     let known = Known::default();
     let mut last = None;
@@ -27,13 +28,15 @@ pub(crate) async fn survive(plan: &Plan, kills: u32) -> Vec<Duration> {
         known.check(&listed);
         assert!(last <= Some(revision), "revision {revision:?} after {last:?}");
         let enough = Arc::new(Semaphore::new(0));
+        let pace = Arc::new(Mutex::new(interval(Duration::from_secs(1) / WRITES_PER_SECOND)));
         let mut hosts = JoinSet::new();
         for host in 0..HOSTS {
             let peer = Peer::connect(&plan.state(), &format!("h{host}"), address).await;
-            hosts.spawn(load(peer, round, known.clone(), Arc::clone(&enough)));
+            let pace = Arc::clone(&pace);
+            hosts.spawn(load(peer, round, known.clone(), (pace, Arc::clone(&enough))));
         }
         // Another number every time, so that kills fall on different moments.
-        let acknowledged = enough.acquire_many(40 + 17 * (round % 30)).await;
+        let acknowledged = enough.acquire_many(40 + 7 * (round % 30)).await;
         drop(acknowledged.expect("never closed"));
         serving.kill();
         hosts.join_all().await;
@@ -46,8 +49,9 @@ pub(crate) async fn survive(plan: &Plan, kills: u32) -> Vec<Duration> {
 }
 
 /// Registers one service after another, and takes every third back, until the registry is gone.
-async fn load(peer: Peer, round: u32, known: Known, enough: Arc<Semaphore>) {
+async fn load(peer: Peer, round: u32, known: Known, (pace, enough): (Pace, Arc<Semaphore>)) {
     for n in 0.. {
+        pace.lock().await.tick().await;
         let instance = peer.instance(&format!("s{round}-{n}"), "1");
         let id = instance.id.clone();
         match peer.ask(&Request::Register(vec![instance.clone()])).await {
@@ -58,6 +62,7 @@ async fn load(peer: Peer, round: u32, known: Known, enough: Arc<Semaphore>) {
         enough.add_permits(1);
         if n % 3 == 0 {
             known.set(&id, Fate::Unknown);
+            pace.lock().await.tick().await;
             match peer.ask(&Request::Deregister(vec![id.clone()])).await {
                 Some(Reply::Deregistered(1)) => known.set(&id, Fate::Gone),
                 Some(other) => panic!("not deregistered: {other:?}"),
@@ -77,7 +82,7 @@ enum Fate {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Known(Arc<Mutex<BTreeMap<InstanceId, Fate>>>);
+struct Known(Arc<sync::Mutex<BTreeMap<InstanceId, Fate>>>);
 
 impl Known {
     fn set(&self, id: &InstanceId, fate: Fate) {
@@ -130,4 +135,9 @@ pub(crate) async fn list(
     }
 }
 
+/// When the next write of all hosts may be.
+type Pace = Arc<Mutex<Interval>>;
+
 const HOSTS: u32 = 8;
+/// Of all hosts together.
+const WRITES_PER_SECOND: u32 = 200;

@@ -145,6 +145,33 @@ async fn a_front_end_that_lost_its_lease_sends_its_hosts_and_watchers_away() {
 }
 
 #[tokio::test]
+async fn where_somebody_empties_etcd_watchers_get_the_whole_set_and_hosts_come_back() {
+    let Some(cluster) = Cluster::start(1) else { return };
+    let world = World::with(over(&cluster));
+    let host = world.host("left").await;
+    host.register(vec![instance("calc", "left"), instance("text", "left")]).await;
+    let mut watching = world.watch().await;
+    let before = watching.revision.unwrap();
+    cluster.ctl(&["del", "--prefix", EtcdConfig::DEFAULT_PREFIX]);
+    loop {
+        match watching.try_next().await {
+            Some(WatchEvent::Snapshot(set)) if set.revision.epoch != before.epoch => {
+                assert!(set.instances.is_empty() && set.last);
+                break;
+            }
+            Some(_) => {}
+            // The front end's own key was among what was removed: its watchers go elsewhere.
+            None => watching = world.watch().await,
+        }
+    }
+    assert_eq!(host.heartbeat(&[id("calc", "left")]).await, [id("calc", "left")]);
+    while let Reply::Refused(_) = host.ask(&Request::Register(vec![instance("calc", "left")])).await
+    {
+    }
+    assert_eq!(world.client().await.list(all()).await.instances.len(), 1);
+}
+
+#[tokio::test]
 async fn a_cluster_of_three_that_loses_a_member_takes_changes() {
     let Some(mut cluster) = Cluster::start(3) else { return };
     let one = World::with(over(&cluster));

@@ -5,7 +5,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -17,6 +17,7 @@ pub(crate) struct Cluster {
     members: Vec<Member>,
     peers: String,
     synced: bool,
+    secured: bool,
     dir: TempDir,
 }
 
@@ -36,6 +37,16 @@ impl Cluster {
 
     /// With `synced`, members wait for the disk as they do in production.
     pub(crate) fn start_synced(members: usize, synced: bool) -> Option<Self> {
+        Self::begin(members, synced, false)
+    }
+
+    /// One member that has a certificate and wants one of whoever comes: `ca.pem`, `cert.pem` and
+    /// `key.pem` are [files](Self::file) beside it, and `other.pem` is another authority's.
+    pub(crate) fn start_secured() -> Option<Self> {
+        Self::begin(1, false, true)
+    }
+
+    fn begin(members: usize, synced: bool, secured: bool) -> Option<Self> {
         if !is_installed() {
             let test = std::thread::current().name().unwrap_or("this").to_owned();
             // Not `eprintln`, which the harness hides where a test passes.
@@ -47,7 +58,11 @@ impl Cluster {
             return None;
         }
         let dir = tempfile::tempdir().expect("a folder");
-        let mut cluster = Self { members: Vec::new(), peers: String::new(), synced, dir };
+        if secured {
+            make_certificates(dir.path());
+        }
+        let (members_of, peers) = (Vec::new(), String::new());
+        let mut cluster = Self { members: members_of, peers, synced, secured, dir };
         let ports = free_ports(members * 2);
         for (n, pair) in ports.chunks(2).enumerate() {
             let (client, peer) = (pair[0], pair[1]);
@@ -63,7 +78,9 @@ impl Cluster {
 
     /// The addresses for clients.
     pub(crate) fn addresses(&self) -> Vec<String> {
-        self.members.iter().map(|member| format!("127.0.0.1:{}", member.client)).collect()
+        let scheme = if self.secured { "https://" } else { "" };
+        let address = |member: &Member| format!("{scheme}127.0.0.1:{}", member.client);
+        self.members.iter().map(address).collect()
     }
 
     /// Kills a member without any warning.
@@ -72,6 +89,17 @@ impl Cluster {
             process.kill().expect("it runs");
             process.wait().expect("it ends");
         }
+    }
+
+    /// A file beside the members.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Takes everything from a member that was killed.
+    pub(crate) fn wipe(&self, member: usize) {
+        let data = self.file(&self.members[member].name);
+        std::fs::remove_dir_all(data).expect("it had data");
     }
 
     /// Starts a member that was killed, with what it had.
@@ -100,7 +128,8 @@ impl Cluster {
 
     fn launch(&mut self, n: usize) -> mpsc::Receiver<()> {
         let member = &mut self.members[n];
-        let client = format!("http://127.0.0.1:{}", member.client);
+        let scheme = if self.secured { "https" } else { "http" };
+        let client = format!("{scheme}://127.0.0.1:{}", member.client);
         let peer = format!("http://127.0.0.1:{}", member.peer);
         let mut command = Command::new("etcd");
         command
@@ -116,6 +145,16 @@ impl Cluster {
             .stderr(Stdio::piped());
         if !self.synced {
             command.arg("--unsafe-no-fsync");
+        }
+        if self.secured {
+            command.arg("--client-cert-auth");
+            for (name, file) in [
+                ("--trusted-ca-file", "ca.pem"),
+                ("--cert-file", "cert.pem"),
+                ("--key-file", "key.pem"),
+            ] {
+                command.arg(name).arg(self.dir.path().join(file));
+            }
         }
         let mut process = command.spawn().expect("etcd starts");
         let (ready, is_ready) = mpsc::channel();
@@ -141,6 +180,26 @@ impl Drop for Cluster {
     }
 }
 
+/// An authority, a certificate of it for 127.0.0.1, and an authority that nobody knows.
+fn make_certificates(dir: &Path) {
+    let keep = |name: &str, text: String| std::fs::write(dir.join(name), text).expect("room");
+    let authority = |name: &str| {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let certificate = params.self_signed(&key).expect("a certificate");
+        (certificate.pem(), rcgen::Issuer::new(params, key))
+    };
+    let (ca, issuer) = authority("ca");
+    keep("ca.pem", ca);
+    keep("other.pem", authority("other").0);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let params = rcgen::CertificateParams::new(["127.0.0.1".into()]).expect("an address");
+    keep("cert.pem", params.signed_by(&key, &issuer).expect("a certificate").pem());
+    keep("key.pem", key.serialize_pem());
+}
+
 fn is_installed() -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).map(|dir: PathBuf| dir.join("etcd")).any(|etcd| etcd.is_file())
@@ -159,4 +218,8 @@ fn free_ports(count: usize) -> Vec<u16> {
 
 /// Far beyond anything that a loaded machine needs.
 const PATIENCE: Duration = Duration::from_secs(60);
-const READY: [&str; 2] = ["ready to serve client requests", "serving client traffic insecurely"];
+const READY: [&str; 3] = [
+    "ready to serve client requests",
+    "serving client traffic insecurely",
+    "serving client traffic securely",
+];

@@ -9,14 +9,21 @@ use super::settings::ServiceEntry;
 use crate::name::InstanceId;
 
 /// One step of a watch.
+pub type WatchEvent = WatchEventOf<Instance>;
+/// A part of the full set.
+pub type Snapshot = SnapshotOf<Instance>;
+/// What changed.
+pub type Delta = DeltaOf<Instance>;
+
+/// One step of a watch, of instances in some form.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub enum WatchEvent {
+pub enum WatchEventOf<I> {
     /// A part of the full set. Parts follow each other; the set is whole with the last.
     #[n(0)]
-    Snapshot(#[n(0)] Snapshot),
+    Snapshot(#[n(0)] SnapshotOf<I>),
     /// What changed since the event before.
     #[n(1)]
-    Delta(#[n(0)] Delta),
+    Delta(#[n(0)] DeltaOf<I>),
     /// Nothing changed since the event before, whose revision this repeats: the registry is there.
     /// With the digest of what the watcher must hold.
     #[n(2)]
@@ -24,14 +31,14 @@ pub enum WatchEvent {
 }
 
 /// A part of the full set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
-pub struct Snapshot {
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct SnapshotOf<I> {
     /// The state that it shows.
     #[n(0)]
     pub revision: Revision,
     /// Instances of this part.
     #[n(1)]
-    pub instances: Vec<Instance>,
+    pub instances: Vec<I>,
     /// No further part follows.
     #[n(2)]
     pub last: bool,
@@ -51,18 +58,18 @@ pub struct Snapshot {
 /// What changed: the latest state of each instance, however often it changed. No instance is both
 /// upserted and removed. A change too large for a frame comes as several of these; the revision of
 /// each is safe to resume from. All lists may be empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
-pub struct Delta {
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct DeltaOf<I> {
     /// The state after the change; in all but the last of several, a state before it.
     #[n(0)]
     pub revision: Revision,
     /// New, or different from before.
     #[n(1)]
-    pub upserted: Vec<Instance>,
+    pub upserted: Vec<I>,
     /// Gone.
     #[n(2)]
     pub removed: Vec<InstanceId>,
-    /// As in [`Snapshot`]; turns true once.
+    /// As in [`SnapshotOf`]; turns true once.
     #[n(3)]
     pub authoritative: bool,
     /// Settings that are new, different, or empty because there are none any more.
@@ -72,4 +79,30 @@ pub struct Delta {
     /// Of the whole set after this; absent in all but the last of several.
     #[n(5)]
     pub digest: Option<Digest>,
+}
+
+impl<I> Default for SnapshotOf<I> {
+    fn default() -> Self {
+        Self {
+            revision: Revision::default(),
+            instances: Vec::new(),
+            last: false,
+            authoritative: false,
+            services: Vec::new(),
+            digest: None,
+        }
+    }
+}
+
+impl<I> Default for DeltaOf<I> {
+    fn default() -> Self {
+        Self {
+            revision: Revision::default(),
+            upserted: Vec::new(),
+            removed: Vec::new(),
+            authoritative: false,
+            services: Vec::new(),
+            digest: None,
+        }
+    }
 }

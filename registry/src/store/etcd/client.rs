@@ -11,6 +11,7 @@ use tonic::{Code, Request, Status, Streaming};
 use tonic_prost::ProstCodec;
 
 use super::proto::Call;
+use super::rows::Keys;
 
 /// Why there is no answer, and whether etcd did what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,9 +30,11 @@ pub(super) enum Failure {
     Unsure(String),
 }
 
-/// Members of one cluster. Cheap to clone.
+/// Members of one cluster, and a registry's place in it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
+    /// What is this registry's there.
+    pub(super) keys: Keys,
     members: Arc<[Endpoint]>,
     link: Arc<Mutex<Link>>,
 }
@@ -46,7 +49,7 @@ struct Link {
 
 impl Client {
     /// `members` is not empty.
-    pub(super) fn new(members: Vec<Endpoint>) -> Self {
+    pub(super) fn new(members: Vec<Endpoint>, keys: Keys) -> Self {
         let bounded = |member: Endpoint| {
             member
                 .connect_timeout(CONNECT_PATIENCE)
@@ -56,7 +59,7 @@ impl Client {
                 .tcp_nodelay(true)
         };
         let members = members.into_iter().map(bounded).collect();
-        Self { members, link: Arc::default() }
+        Self { keys, members, link: Arc::default() }
     }
 
     /// One question, one answer.

@@ -13,6 +13,10 @@ pub(super) fn endpoints(config: &EtcdConfig) -> Result<Vec<Endpoint>, StoreError
     if config.members.is_empty() {
         return Err(bad("no member is named".into()));
     }
+    let prefix = &config.prefix;
+    if !prefix.ends_with('/') || prefix.chars().any(char::is_control) {
+        return Err(bad(format!("the prefix {prefix:?} must be plain text with a / at its end")));
+    }
     let tls = tls(config).map_err(bad)?;
     let endpoint = |member: &String| {
         let plain = !member.contains("://");

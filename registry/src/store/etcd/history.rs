@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::proto::{Event, KeyValue};
-use super::rows::{Row, Unread, front_of};
+use super::rows::{Keys, Row, Unread};
 use crate::core::{Change, Front, Step};
 use crate::store::News;
 
@@ -28,7 +28,7 @@ pub(super) struct Dated {
 impl Reader {
     /// What these events say. An error means that something is missing or strange: only a new list
     /// helps.
-    pub(super) fn read(&mut self, events: Vec<Event>) -> Result<Vec<Dated>, Unread> {
+    pub(super) fn read(&mut self, keys: &Keys, events: Vec<Event>) -> Result<Vec<Dated>, Unread> {
         let mut news = Vec::new();
         let mut rest =
             events.into_iter().filter_map(|event| Some((event.kind, event.kv?))).peekable();
@@ -36,7 +36,7 @@ impl Reader {
             let at = first.mod_revision;
             let mut written = Written::default();
             while let Some((kind, kv)) = rest.next_if(|(_, kv)| kv.mod_revision == at) {
-                written.take(self.me, kind == PUT, &kv)?;
+                written.take((keys, self.me), kind == PUT, &kv)?;
             }
             news.extend(written.front.take().map(|news| Dated { at, news }));
             news.extend(
@@ -57,18 +57,21 @@ struct Written {
 }
 
 impl Written {
-    fn take(&mut self, me: Front, put: bool, kv: &KeyValue) -> Result<(), Unread> {
-        if let Some(front) = front_of(&kv.key) {
+    fn take(&mut self, (keys, me): (&Keys, Front), put: bool, kv: &KeyValue) -> Result<(), Unread> {
+        if let Some(front) = keys.front_of(&kv.key) {
             if front != me {
                 self.front = Some(if put { News::Came(front) } else { News::Went(front) });
             }
             return Ok(());
         }
+        if !put && kv.key == keys.head() {
+            return Err(Unread("everything, which somebody has removed,".into()));
+        }
         if !put {
             // Removed instances are told by their removals, and those are forgotten in silence.
             return Ok(());
         }
-        match Row::read(kv)? {
+        match Row::read(keys, kv)? {
             Row::Head(head) => self.head = Some(head),
             Row::Instance { changed, record } => {
                 drop(self.steps.insert(changed, Step::Put(record)))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::client::{Client, Failure};
 use super::proto::{Compare, RangeRequest, RangeResponse, TxnRequest};
-use super::rows::{self, HEAD, Head, ROOT, Row, Unread, VERSION};
+use super::rows::{self, Head, Keys, Row, Unread, VERSION};
 use crate::core::{Front, Removal, Step, Stored, Subject};
 
 /// The set, and the revisions of etcd that show it.
@@ -46,8 +46,8 @@ pub(super) async fn list(client: &Client, me: Front, epoch: u64) -> Result<Liste
 async fn read(client: &Client, me: Front) -> Result<Option<Listed>, ListError> {
     let mut set = Set::default();
     let mut question = RangeRequest {
-        key: ROOT.to_vec(),
-        range_end: rows::end_of(ROOT),
+        key: client.keys.root().to_vec(),
+        range_end: rows::end_of(client.keys.root()),
         limit: PAGE,
         revision: 0,
     };
@@ -55,7 +55,7 @@ async fn read(client: &Client, me: Front) -> Result<Option<Listed>, ListError> {
         let page = client.call(question.clone(), PAGE_PATIENCE).await?;
         let more = page.more;
         let last = page.kvs.last().map(|kv| kv.key.clone());
-        question.revision = set.take(page, me, question.revision)?;
+        question.revision = set.take(page, (&client.keys, me), question.revision)?;
         match last {
             Some(mut after) if more => {
                 after.push(0);
@@ -70,8 +70,8 @@ async fn read(client: &Client, me: Front) -> Result<Option<Listed>, ListError> {
 async fn begin(client: &Client, epoch: u64) -> Result<(), Failure> {
     let head = Head { version: VERSION, epoch, ..Head::default() };
     let question = TxnRequest {
-        compare: vec![Compare::created(HEAD, 0)],
-        success: vec![rows::write_head(head)],
+        compare: vec![Compare::created(&client.keys.head(), 0)],
+        success: vec![client.keys.write_head(head)],
         failure: Vec::new(),
     };
     client.call(question, PAGE_PATIENCE).await.map(drop)
@@ -86,11 +86,16 @@ struct Set {
 
 impl Set {
     /// Says at which revision the page was read.
-    fn take(&mut self, page: RangeResponse, me: Front, asked: i64) -> Result<i64, ListError> {
+    fn take(
+        &mut self,
+        page: RangeResponse,
+        (keys, me): (&Keys, Front),
+        asked: i64,
+    ) -> Result<i64, ListError> {
         let header = page.header.unwrap_or_default();
         self.cluster = header.cluster_id;
         for kv in &page.kvs {
-            match Row::read(kv)? {
+            match Row::read(keys, kv)? {
                 Row::Head(head) if head.version > VERSION => {
                     return Err(ListError::Newer(head.version));
                 }

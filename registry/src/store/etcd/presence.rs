@@ -42,7 +42,7 @@ impl Presence {
         let until = Instant::now() + self.ttl;
         let seconds = i64::try_from(self.ttl.as_secs()).unwrap_or(i64::MAX);
         let granted = self.client.call(LeaseGrantRequest { ttl: seconds }, PATIENCE).await?;
-        let key = rows::front_key(self.me);
+        let key = self.client.keys.front(self.me);
         let value = std::process::id().to_string().into_bytes();
         let question = TxnRequest {
             // Anew even if a lease of before still runs: its end must not take this key along.
@@ -50,7 +50,8 @@ impl Presence {
             ..TxnRequest::default()
         };
         self.client.call(question, PATIENCE).await?;
-        let created = self.created().await?;
+        let gone = || Failure::Refused("etcd lost this front end's key at once".into());
+        let created = self.created().await?.ok_or_else(gone)?;
         Ok(Present { lease: granted.id, created, until })
     }
 
@@ -96,8 +97,8 @@ impl Presence {
             let asked = Instant::now();
             let renewed = async {
                 loop {
-                    match self.keep_alive(present.lease).await {
-                        Ok(seconds) => return seconds > 0,
+                    match self.lives(present).await {
+                        Ok(lives) => return lives,
                         Err(why) => tracing::debug!(%why, "lease not renewed"),
                     }
                     sleep(RETRY).await;
@@ -110,6 +111,12 @@ impl Presence {
         }
     }
 
+    /// Renews the lease. The key may be gone without it: somebody removed everything.
+    async fn lives(&self, present: Present) -> Result<bool, Failure> {
+        let seconds = self.keep_alive(present.lease).await?;
+        Ok(seconds > 0 && self.created().await? == Some(present.created))
+    }
+
     /// Seconds that are left.
     async fn keep_alive(&self, lease: i64) -> Result<i64, Failure> {
         let question = LeaseKeepAliveRequest { id: lease };
@@ -119,12 +126,12 @@ impl Presence {
         answer.map_err(silent)?.map(|answer| answer.ttl)
     }
 
-    async fn created(&self) -> Result<i64, Failure> {
-        let key = rows::front_key(self.me);
+    /// The revision that made the key, if it is there.
+    async fn created(&self) -> Result<Option<i64>, Failure> {
+        let key = self.client.keys.front(self.me);
         let question = super::proto::RangeRequest { key, ..Default::default() };
         let found = self.client.call(question, PATIENCE).await?.kvs;
-        let gone = || Failure::Refused("etcd lost this front end's key at once".into());
-        found.first().map(|kv| kv.create_revision).ok_or_else(gone)
+        Ok(found.first().map(|kv| kv.create_revision))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Keys and values as etcd holds them. What comes back is input like any other.
 
+use std::sync::Arc;
+
 use jackfield_transport::PeerId;
 use jackfield_wire::registry::{Instance, Override, ServiceSettings};
 use jackfield_wire::{InstanceId, ServiceKey, from_cbor, to_cbor};
@@ -8,15 +10,19 @@ use prost::Message;
 use super::proto::{DeleteRangeRequest, KeyValue, Op, PutRequest, RequestOp};
 use crate::core::{Front, Record, Step, Subject};
 
-/// Everything of this store lies under this.
-pub(super) const ROOT: &[u8] = b"jackfield/registry/";
+/// The keys of one registry in a cluster: everything lies under one root. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    root: Arc<str>,
+}
+
 /// The one key about the whole: every change writes it, and is refused when it is not as expected.
-pub(super) const HEAD: &[u8] = b"jackfield/registry/head";
-const INSTANCE: &str = "jackfield/registry/instance/";
-const REMOVAL: &str = "jackfield/registry/removal/";
-const ORDER: &str = "jackfield/registry/order/";
-const SETTINGS: &str = "jackfield/registry/settings/";
-const FRONT: &str = "jackfield/registry/front/";
+const HEAD: &str = "head";
+const INSTANCE: &str = "instance/";
+const REMOVAL: &str = "removal/";
+const ORDER: &str = "order/";
+const SETTINGS: &str = "settings/";
+const FRONT: &str = "front/";
 
 /// Why there is no value: what, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,11 +104,99 @@ struct Said {
     body: Vec<u8>,
 }
 
+impl Keys {
+    pub(super) fn under(root: &str) -> Self {
+        Self { root: root.into() }
+    }
+
+    pub(super) fn root(&self) -> &[u8] {
+        self.root.as_bytes()
+    }
+
+    pub(super) fn head(&self) -> Vec<u8> {
+        self.key(HEAD)
+    }
+
+    pub(super) fn front(&self, front: Front) -> Vec<u8> {
+        self.key(&format!("{FRONT}{:016x}", front.0))
+    }
+
+    /// The front end whose key this is.
+    pub(super) fn front_of(&self, key: &[u8]) -> Option<Front> {
+        let front = self.name_of(key)?.strip_prefix(FRONT)?;
+        u64::from_str_radix(front, 16).ok().map(Front)
+    }
+
+    /// What writes a step, the `revision`th.
+    pub(super) fn write(&self, revision: u64, step: &Step) -> Vec<RequestOp> {
+        match step {
+            Step::Put(record) => {
+                let body = record.packed.as_bytes().to_vec();
+                let owner = record.owner.to_string();
+                let held = Held { changed: revision, keeper: record.keeper.0, owner, body };
+                let key = self.key(&format!("{INSTANCE}{}", record.packed.id()));
+                vec![put(key, held.encode_to_vec(), 0)]
+            }
+            Step::Remove(id) => {
+                self.remove(revision, &format!("{INSTANCE}{id}"), id.as_str(), INSTANCE_GONE)
+            }
+            Step::Order(id, Some(order)) => {
+                self.say(revision, &format!("{ORDER}{id}"), to_cbor(order))
+            }
+            Step::Order(id, None) => {
+                self.remove(revision, &format!("{ORDER}{id}"), id.as_str(), ORDER_GONE)
+            }
+            Step::Set(key, settings) if settings.is_empty() => {
+                self.remove(revision, &format!("{SETTINGS}{key}"), &key.text(), SETTINGS_GONE)
+            }
+            Step::Set(key, settings) => {
+                self.say(revision, &format!("{SETTINGS}{key}"), to_cbor(settings))
+            }
+        }
+    }
+
+    /// Forgets what was removed up to `floor`.
+    pub(super) fn forget(&self, floor: u64) -> RequestOp {
+        delete(self.removal(0), self.removal(floor.saturating_add(1)))
+    }
+
+    pub(super) fn write_head(&self, head: Head) -> RequestOp {
+        put(self.head(), head.encode_to_vec(), 0)
+    }
+
+    fn say(&self, revision: u64, key: &str, body: Vec<u8>) -> Vec<RequestOp> {
+        let said = Said { changed: revision, body };
+        vec![put(self.key(key), said.encode_to_vec(), 0)]
+    }
+
+    /// A deletion has no value to say which revision it made: the removal's key says it.
+    fn remove(&self, revision: u64, key: &str, text: &str, what: u32) -> Vec<RequestOp> {
+        let gone = Gone { id: to_cbor(&text), what };
+        vec![
+            delete(self.key(key), Vec::new()),
+            put(self.removal(revision), gone.encode_to_vec(), 0),
+        ]
+    }
+
+    /// In the order of revisions.
+    fn removal(&self, revision: u64) -> Vec<u8> {
+        self.key(&format!("{REMOVAL}{revision:016x}"))
+    }
+
+    fn key(&self, name: &str) -> Vec<u8> {
+        format!("{}{name}", self.root).into_bytes()
+    }
+
+    fn name_of<'a>(&self, key: &'a [u8]) -> Option<&'a str> {
+        std::str::from_utf8(key).ok()?.strip_prefix(&*self.root)
+    }
+}
+
 impl Row {
-    pub(super) fn read(kv: &KeyValue) -> Result<Self, Unread> {
+    pub(super) fn read(keys: &Keys, kv: &KeyValue) -> Result<Self, Unread> {
         let bad = || Unread(format!("the key {:?}", String::from_utf8_lossy(&kv.key)));
-        let key = std::str::from_utf8(&kv.key).map_err(|_| bad())?;
-        if kv.key == HEAD {
+        let key = keys.name_of(&kv.key).ok_or_else(bad)?;
+        if key == HEAD {
             return Head::decode(&*kv.value).map(Self::Head).map_err(|_| bad());
         }
         if let Some(id) = key.strip_prefix(INSTANCE) {
@@ -130,8 +224,8 @@ fn read_instance(id: &str, value: &[u8]) -> Option<Row> {
     let Held { changed, keeper, owner, body } = Held::decode(value).ok()?;
     let instance: Instance = from_cbor(&body).ok()?;
     let owner: PeerId = owner.parse().ok()?;
-    let record = Record::new(instance, owner).kept_by(Front(keeper));
-    (record.instance.id.as_str() == id).then_some(Row::Instance { changed, record })
+    let record = Record::stored(id, &instance, owner)?.kept_by(Front(keeper));
+    Some(Row::Instance { changed, record })
 }
 
 fn read_removal(revision: &str, value: &[u8]) -> Option<Row> {
@@ -159,67 +253,12 @@ fn read_settings(key: &str, value: &[u8]) -> Option<Row> {
     Some(Row::Settings { changed, key, settings: from_cbor(&body).ok()? })
 }
 
-/// The front end whose key this is.
-pub(super) fn front_of(key: &[u8]) -> Option<Front> {
-    let front = std::str::from_utf8(key).ok()?.strip_prefix(FRONT)?;
-    u64::from_str_radix(front, 16).ok().map(Front)
-}
-
-pub(super) fn front_key(front: Front) -> Vec<u8> {
-    format!("{FRONT}{:016x}", front.0).into_bytes()
-}
-
-/// What writes a step, the `revision`th.
-pub(super) fn write(revision: u64, step: &Step) -> Vec<RequestOp> {
-    match step {
-        Step::Put(record) => {
-            let body = to_cbor(&*record.instance);
-            let owner = record.owner.to_string();
-            let held = Held { changed: revision, keeper: record.keeper.0, owner, body };
-            let key = format!("{INSTANCE}{}", record.instance.id);
-            vec![put(key.into_bytes(), held.encode_to_vec(), 0)]
-        }
-        Step::Remove(id) => remove(revision, format!("{INSTANCE}{id}"), id.as_str(), INSTANCE_GONE),
-        Step::Order(id, Some(order)) => say(revision, format!("{ORDER}{id}"), to_cbor(order)),
-        Step::Order(id, None) => remove(revision, format!("{ORDER}{id}"), id.as_str(), ORDER_GONE),
-        Step::Set(key, settings) if settings.is_empty() => {
-            remove(revision, format!("{SETTINGS}{key}"), &key.text(), SETTINGS_GONE)
-        }
-        Step::Set(key, settings) => say(revision, format!("{SETTINGS}{key}"), to_cbor(settings)),
-    }
-}
-
-fn say(revision: u64, key: String, body: Vec<u8>) -> Vec<RequestOp> {
-    let said = Said { changed: revision, body };
-    vec![put(key.into_bytes(), said.encode_to_vec(), 0)]
-}
-
-/// A deletion has no value to say which revision it made: the removal's key says it.
-fn remove(revision: u64, key: String, text: &str, what: u32) -> Vec<RequestOp> {
-    let gone = Gone { id: to_cbor(&text), what };
-    vec![delete(key.into_bytes(), Vec::new()), put(removal_key(revision), gone.encode_to_vec(), 0)]
-}
-
-/// Forgets what was removed up to `floor`.
-pub(super) fn forget(floor: u64) -> RequestOp {
-    delete(removal_key(0), removal_key(floor.saturating_add(1)))
-}
-
-pub(super) fn write_head(head: Head) -> RequestOp {
-    put(HEAD.to_vec(), head.encode_to_vec(), 0)
-}
-
 pub(super) fn put(key: Vec<u8>, value: Vec<u8>, lease: i64) -> RequestOp {
     RequestOp { request: Some(Op::Put(PutRequest { key, value, lease })) }
 }
 
 fn delete(key: Vec<u8>, range_end: Vec<u8>) -> RequestOp {
     RequestOp { request: Some(Op::Delete(DeleteRangeRequest { key, range_end })) }
-}
-
-/// In the order of revisions.
-fn removal_key(revision: u64) -> Vec<u8> {
-    format!("{REMOVAL}{revision:016x}").into_bytes()
 }
 
 /// The end of a range of everything that begins with `prefix`.

@@ -105,6 +105,99 @@ async fn a_front_end_that_leaves_is_gone_at_once() {
     assert_eq!(heard(&mut one).await, News::Went(Front(2)));
 }
 
+/// What there is now, after everything was removed.
+async fn anew(store: &mut EtcdStore) -> Stored {
+    loop {
+        if let News::Anew(stored) = heard(store).await {
+            return stored;
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_everything_was_removed_all_front_ends_begin_anew_and_go_on() {
+    let Some(cluster) = Cluster::start(1) else { return };
+    let ((mut one, before), (mut two, _)) = (open(&cluster, 1), open(&cluster, 2));
+    one.keep(registration(0, "a", 3)).await.unwrap();
+    cluster.ctl(&["del", "--prefix", EtcdConfig::DEFAULT_PREFIX]);
+    let (here, there) = (anew(&mut one).await, anew(&mut two).await);
+    assert_ne!(here.epoch, before.epoch);
+    assert_eq!((here.epoch, here.revision, here.records.len()), (there.epoch, 0, 0));
+    // Its own key was among what was removed.
+    assert_eq!(heard_alone(&mut one).await, [true, false]);
+    one.keep(registration(0, "a", 1)).await.unwrap();
+    while !matches!(heard(&mut two).await, News::Kept(change) if change.revision == 1) {}
+    drop((one, two));
+    let again = open(&cluster, 3).1;
+    assert_eq!((again.epoch, again.records.len()), (here.epoch, 1));
+}
+
+/// Whether it was taken for dead, twice.
+async fn heard_alone(store: &mut EtcdStore) -> Vec<bool> {
+    let mut told = Vec::new();
+    while told.len() < 2 {
+        if let News::Alone(alone) = heard(store).await {
+            told.push(alone);
+        }
+    }
+    told
+}
+
+#[tokio::test]
+async fn members_that_lost_their_data_are_noticed() {
+    let Some(mut cluster) = Cluster::start(1) else { return };
+    let (mut store, before) = open(&cluster, 1);
+    for n in 0..20 {
+        store.keep(registration(n, &format!("h{n}"), 1)).await.unwrap();
+    }
+    cluster.kill(0);
+    cluster.wipe(0);
+    cluster.restart(0);
+    let stored = anew(&mut store).await;
+    assert!(stored.epoch != before.epoch && stored.records.is_empty());
+}
+
+#[tokio::test]
+async fn registries_with_different_prefixes_share_a_cluster_and_nothing_else() {
+    let Some(cluster) = Cluster::start(1) else { return };
+    let mut config = EtcdConfig::new(cluster.addresses());
+    config.prefix = "/other/".into();
+    let (mut other, _) = EtcdStore::open(&config, Front(1), 7, TTL).unwrap();
+    other.keep(registration(0, "a", 3)).await.unwrap();
+    let (mut store, stored) = open(&cluster, 1);
+    assert_eq!((stored.records.len(), stored.others.len()), (0, 0));
+    store.keep(registration(0, "b", 1)).await.unwrap();
+    let keys = cluster.ctl(&["get", "--prefix", "/other/", "--keys-only"]);
+    assert_eq!(keys.matches("/other/instance/").count(), 3, "{keys}");
+    drop(other);
+    let (_other, stored) = EtcdStore::open(&config, Front(2), 7, TTL).unwrap();
+    assert_eq!(stored.records.len(), 3);
+    config.prefix = "other".into();
+    let Err(error) = EtcdStore::open(&config, Front(3), 7, TTL) else { panic!("opened") };
+    assert!(error.to_string().contains("with a / at its end"), "{error}");
+}
+
+#[tokio::test]
+async fn a_cluster_that_wants_certificates_gets_them_and_one_that_has_the_wrong_ones_is_refused() {
+    let Some(cluster) = Cluster::start_secured() else { return };
+    let mut config = EtcdConfig::new(cluster.addresses());
+    let refused = |config: &EtcdConfig| match EtcdStore::open(config, Front(1), 7, TTL) {
+        Err(error) => error.to_string(),
+        Ok(_) => panic!("opened"),
+    };
+    assert!(refused(&config).contains("trusted by a certificate, and none was given"));
+    config.ca = Some(cluster.file("ca.pem"));
+    let stranger = refused(&config);
+    assert!(stranger.contains("cannot be used"), "{stranger}");
+    config.certificate = Some((cluster.file("cert.pem"), cluster.file("key.pem")));
+    let (mut store, _) = EtcdStore::open(&config, Front(1), 7, TTL).unwrap();
+    store.keep(registration(0, "a", 3)).await.unwrap();
+    store.close().await;
+    config.ca = Some(cluster.file("other.pem"));
+    let impostor = refused(&config);
+    assert!(impostor.contains("certificate"), "{impostor}");
+}
+
 #[tokio::test]
 async fn a_cluster_that_is_not_there_is_named() {
     let config = EtcdConfig::new(["127.0.0.1:9"]);

@@ -1,6 +1,8 @@
 //! What happens in the cluster, from one revision on, for ever: the watch is made again when its
 //! member fails, and begins with a new list when etcd has compacted what it missed.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -10,7 +12,7 @@ use super::client::{Answers, Client, Failure};
 use super::history::{Dated, Reader};
 use super::list::{self, ListError, Listed};
 use super::proto::{WatchCreateRequest, WatchRequest, WatchResponse};
-use super::rows::{ROOT, Unread, end_of};
+use super::rows::{Unread, end_of};
 use crate::store::News;
 
 /// The watching task's state.
@@ -19,6 +21,8 @@ pub(super) struct Watch {
     pub(super) client: Client,
     pub(super) reader: Reader,
     pub(super) news: mpsc::UnboundedSender<Dated>,
+    /// The epoch of the head, for those who write it: another once everything was removed.
+    pub(super) life: Arc<AtomicU64>,
 }
 
 /// Why a watch ended.
@@ -65,8 +69,8 @@ impl Watch {
 
     async fn open(&self) -> Result<Answers<WatchResponse>, Failure> {
         let create = WatchCreateRequest {
-            key: ROOT.to_vec(),
-            range_end: end_of(ROOT),
+            key: self.client.keys.root().to_vec(),
+            range_end: end_of(self.client.keys.root()),
             start_revision: self.reader.at + 1,
             progress_notify: true,
         };
@@ -82,18 +86,31 @@ impl Watch {
             let compacted = answer.compact_revision > 0;
             return Err(if compacted { End::Gap(why) } else { End::Broken(Failure::Refused(why)) });
         }
-        // A sign of life without events: everything up to its revision has been told.
-        if let (true, Some(header)) = (answer.events.is_empty(), &answer.header) {
-            self.reader.at = self.reader.at.max(header.revision);
+        let revision = answer.header.as_ref().map_or(0, |header| header.revision);
+        if revision > 0 && revision < self.reader.at {
+            let why = format!(
+                "etcd went back from {} to {revision}: its members have lost their data, or are \
+                 another cluster's",
+                self.reader.at
+            );
+            return Err(End::Gap(why));
         }
-        let news = self.reader.read(answer.events).map_err(|Unread(what)| End::Gap(what))?;
+        // A sign of life without events: everything up to its revision has been told.
+        if answer.events.is_empty() {
+            self.reader.at = self.reader.at.max(revision);
+        }
+        let news = self
+            .reader
+            .read(&self.client.keys, answer.events)
+            .map_err(|Unread(what)| End::Gap(what))?;
         news.into_iter().try_for_each(|news| self.news.send(news).map_err(|_| End::Closed))
     }
 
     async fn list(&mut self) {
         loop {
             match list::list(&self.client, self.reader.me, fastrand::u64(..)).await {
-                Ok(Listed { stored, at, head_at, .. }) => {
+                Ok(Listed { stored, epoch, at, head_at }) => {
+                    self.life.store(epoch, Ordering::Relaxed);
                     self.reader = Reader { revision: stored.revision, at, ..self.reader };
                     // Noticed when the watch sends the next.
                     let _closed = self.news.send(Dated { at: head_at, news: News::Anew(stored) });

@@ -1,6 +1,8 @@
 //! Changes as transactions, each bound to the head that it was planned on and to the front end's own
 //! key: whoever was paused, or is taken for dead, changes nothing.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prost::Message as _;
@@ -9,7 +11,7 @@ use tokio::sync::watch;
 use super::client::{Client, Failure};
 use super::presence::Present;
 use super::proto::{Compare, Op, RangeRequest, RequestOp, TxnRequest};
-use super::rows::{self, HEAD, Head, VERSION};
+use super::rows::{Head, Keys, VERSION};
 use crate::core::{Change, Front, Step};
 use crate::store::NotKept;
 
@@ -18,8 +20,8 @@ use crate::store::NotKept;
 pub(super) struct Writing {
     pub(super) client: Client,
     pub(super) me: Front,
-    /// As the head says, which the cluster's own name does not change.
-    pub(super) epoch: u64,
+    /// The epoch as the head says it, which the cluster's own name does not change.
+    pub(super) life: Arc<AtomicU64>,
     pub(super) present: watch::Receiver<Option<Present>>,
 }
 
@@ -32,7 +34,7 @@ impl Writing {
         let Some(present) = *self.present.borrow() else {
             return Err(NotKept::Failed("etcd has not renewed this front end's lease".into()));
         };
-        let parts = parts(change);
+        let parts = parts(&self.client.keys, change);
         let mut kept_some = false;
         for part in parts {
             match self.write_part(part, present, head_at).await {
@@ -48,13 +50,15 @@ impl Writing {
 
     async fn write_part(&self, part: Part, present: Present, head_at: i64) -> Result<i64, NotKept> {
         let Part { mut ops, revision, floor, authoritative, .. } = part;
-        let head = Head { version: VERSION, epoch: self.epoch, revision, floor, authoritative };
-        ops.push(rows::write_head(head));
-        let look = RangeRequest { key: HEAD.to_vec(), ..RangeRequest::default() };
+        let epoch = self.life.load(Ordering::Relaxed);
+        let head = Head { version: VERSION, epoch, revision, floor, authoritative };
+        let keys = &self.client.keys;
+        ops.push(keys.write_head(head));
+        let look = RangeRequest { key: keys.head(), ..RangeRequest::default() };
         let question = TxnRequest {
             compare: vec![
-                Compare::changed(HEAD, head_at),
-                Compare::created(&rows::front_key(self.me), present.created),
+                Compare::changed(&keys.head(), head_at),
+                Compare::created(&keys.front(self.me), present.created),
             ],
             success: ops,
             failure: vec![RequestOp { request: Some(Op::Range(look)) }],
@@ -82,13 +86,13 @@ struct Part {
 }
 
 /// At least one, also of a change without steps.
-fn parts(change: &Change) -> Vec<Part> {
+fn parts(keys: &Keys, change: &Change) -> Vec<Part> {
     let Change { floor, authoritative, .. } = *change;
     let before = change.numbered().next().map_or(change.revision, |(first, _)| first - 1);
     let empty = |revision| Part { ops: Vec::new(), bytes: 0, revision, floor, authoritative };
     let mut parts = vec![empty(before)];
     for (revision, step) in change.numbered() {
-        let ops = rows::write(revision, step);
+        let ops = keys.write(revision, step);
         let bytes = ops.iter().map(RequestOp::encoded_len).sum::<usize>();
         let last = parts.last_mut().expect("there is one at least");
         let full = last.ops.len() + ops.len() > MAX_OPS || last.bytes + bytes > MAX_BYTES;
@@ -106,7 +110,7 @@ fn parts(change: &Change) -> Vec<Part> {
         && let Some(last) = parts.last_mut()
     {
         last.floor = floor;
-        last.ops.push(rows::forget(floor));
+        last.ops.push(keys.forget(floor));
     }
     parts
 }

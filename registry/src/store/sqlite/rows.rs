@@ -102,9 +102,9 @@ pub(super) fn put(connection: &Connection, revision: u64, record: &Record) -> ru
         "INSERT INTO instance (id, changed, owner, body, seal) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (id) DO UPDATE SET changed = ?2, owner = ?3, body = ?4, seal = ?5",
     )?;
-    let (id, owner) = (record.instance.id.as_str(), record.owner.to_string());
-    let body = to_cbor(&*record.instance);
-    let seal = seal(&[id.as_bytes(), &revision.to_le_bytes(), owner.as_bytes(), &body]);
+    let (id, owner) = (record.packed.id(), record.owner.to_string());
+    let body = record.packed.as_bytes();
+    let seal = seal(&[id.as_bytes(), &revision.to_le_bytes(), owner.as_bytes(), body]);
     write.execute(params![id, revision.cast_signed(), owner, body, seal])?;
     Ok(())
 }
@@ -244,9 +244,9 @@ fn read_instance(row: &Row<'_>, latest: u64) -> Result<(u64, Record), Unread> {
     let bad = || format!("the row of instance {id:?}");
     check(sealed == row.get::<_, i64>(4)? && changed <= latest, bad)?;
     let instance: Instance = from_cbor(&body).map_err(|_| Unread::Damaged(bad()))?;
-    check(instance.id.as_str() == id, bad)?;
     let owner: PeerId = owner.parse().map_err(|_| Unread::Damaged(bad()))?;
-    Ok((changed, Record::new(instance, owner)))
+    let record = Record::stored(&id, &instance, owner).ok_or_else(|| Unread::Damaged(bad()))?;
+    Ok((changed, record))
 }
 
 fn read_removals(connection: &Connection, latest: u64) -> Result<Vec<Removal>, Unread> {
