@@ -93,7 +93,7 @@ impl Presence {
     async fn renew(&self, present: Present) {
         let mut until = present.until;
         loop {
-            sleep(self.ttl / RENEWALS).await;
+            sleep((self.ttl / RENEWALS).min(LONGEST_PAUSE)).await;
             let asked = Instant::now();
             let renewed = async {
                 loop {
@@ -146,5 +146,7 @@ pub(super) async fn leave(client: &Client, present: Present) {
 const PATIENCE: Duration = Duration::from_secs(1);
 /// A cluster that refuses at once must not be asked in a busy loop.
 const RETRY: Duration = Duration::from_millis(100);
+/// However long the lease: a key that somebody removed is made again soon.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// So many in the time of a lease: two may be lost.
 const RENEWALS: u32 = 3;
