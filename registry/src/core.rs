@@ -41,7 +41,7 @@ use jackfield_wire::registry::{Packed, Revision};
 use jackfield_wire::{InstanceId, ServiceKey};
 
 pub(crate) use admission::may_be_dialled;
-pub(crate) use change::{Change, Front, LeaseId, Plan, Record, Step};
+pub(crate) use change::{By, Change, Front, LeaseId, Plan, Record, Step};
 pub(crate) use doubt::{Found, Probe};
 pub(crate) use moment::Moment;
 pub(crate) use refused::Refused;
@@ -52,7 +52,7 @@ pub(crate) use watch::{Event, Watcher};
 
 use change::Liveness;
 use doubt::{Doubt, Ended};
-use fleet::{By, Fleet, Held, Slot};
+use fleet::{Fleet, Held, Slot};
 use log::Log;
 use operate::{Ordered, Settings};
 use tally::Tallies;
@@ -284,14 +284,13 @@ impl Core {
 
     /// Counts one more of its owner's.
     fn share(&mut self, record: &Record) -> Arc<By> {
-        let Record { owner, keeper, .. } = record;
-        let by = || Arc::new(By { owner: owner.clone(), keeper: *keeper });
-        let share = self.shares.entry(owner.clone());
-        let share = share.or_insert_with(|| Share { instances: 0, bytes: 0, by: by() });
+        let share = self.shares.entry(record.by.owner.clone());
+        let new = || Share { instances: 0, bytes: 0, by: Arc::clone(&record.by) };
+        let share = share.or_insert_with(new);
         share.instances += 1;
         share.bytes += record.bytes();
-        if share.by.keeper != *keeper {
-            share.by = by();
+        if share.by != record.by {
+            share.by = Arc::clone(&record.by);
         }
         Arc::clone(&share.by)
     }

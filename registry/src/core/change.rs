@@ -2,6 +2,7 @@
 //! applies the whole. A plan that the store refuses is dropped and has changed nothing.
 
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 use jackfield_transport::PeerId;
 use jackfield_wire::registry::{Health, Instance, Kind, Override, Packed, ServiceSettings};
@@ -38,16 +39,25 @@ pub(crate) struct Record {
     pub(crate) packed: Packed,
     /// What decisions need of it.
     pub(super) facts: Facts,
-    /// Who registered it, and alone may change it.
+    pub(super) by: Arc<By>,
+}
+
+/// What all instances of one host have in common, and share.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct By {
+    /// Who registered them, and alone may change them.
     pub(crate) owner: PeerId,
-    /// Who hears its heartbeats.
+    /// Who hears their heartbeats.
     pub(crate) keeper: Front,
 }
 
 impl Record {
     pub(crate) fn new(instance: &Instance, owner: PeerId) -> Self {
-        let (packed, facts) = (Packed::of(instance), Facts::of(instance));
-        Self { packed, facts, owner, keeper: Front::ONLY }
+        Self::of(instance, Arc::new(By { owner, keeper: Front::ONLY }))
+    }
+
+    pub(super) fn of(instance: &Instance, by: Arc<By>) -> Self {
+        Self { packed: Packed::of(instance), facts: Facts::of(instance), by }
     }
 
     /// What a store held under `id`; `None` for what no registry can have written.
@@ -59,7 +69,12 @@ impl Record {
 
     /// The same, in the hands of `keeper`.
     pub(crate) fn kept_by(self, keeper: Front) -> Self {
-        Self { keeper, ..self }
+        let by = Arc::new(By { owner: self.by.owner.clone(), keeper });
+        Self { by, ..self }
+    }
+
+    pub(crate) fn by(&self) -> &By {
+        &self.by
     }
 
     pub(crate) fn id(&self) -> InstanceId {

@@ -13,7 +13,7 @@ use jackfield_transport::PeerId;
 use jackfield_wire::registry::{Health, Instance, Packed};
 use jackfield_wire::{InstanceId, ServiceKey};
 
-use super::change::{Facts, Front, Liveness, Record};
+use super::change::{By, Facts, Front, Liveness, Record};
 use super::scope::Scope;
 
 /// The place of an instance.
@@ -55,13 +55,6 @@ pub(super) struct Held {
     /// Whether it may be called, as it is shown.
     pub(super) available: bool,
     overlaid: bool,
-}
-
-/// What all instances of one host have in common.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct By {
-    pub(super) owner: PeerId,
-    pub(super) keeper: Front,
 }
 
 impl Held {
@@ -107,21 +100,18 @@ impl Held {
 
     /// Whether this record is what is held already.
     pub(super) fn is(&self, record: &Record) -> bool {
-        self.said == record.packed
-            && self.by.owner == record.owner
-            && self.by.keeper == record.keeper
+        self.said == record.packed && self.by == record.by
     }
 
     pub(super) fn record(&self) -> Record {
-        let By { owner, keeper } = &*self.by;
-        let (packed, facts) = (self.said.clone(), self.facts);
-        Record { packed, facts, owner: owner.clone(), keeper: *keeper }
+        let (packed, facts, by) = (self.said.clone(), self.facts, Arc::clone(&self.by));
+        Record { packed, facts, by }
     }
 
     /// The same in another health.
     pub(super) fn with_health(&self, health: Health) -> Record {
         let instance = Instance { health, ..self.said.unpack() };
-        Record::new(&instance, self.by.owner.clone()).kept_by(self.by.keeper)
+        Record::of(&instance, Arc::clone(&self.by))
     }
 }
 
@@ -267,8 +257,7 @@ mod tests {
 
     fn held(service: &str, host: &str) -> Held {
         let record = Record::new(&instance(service, host), peer("a"));
-        let by = Arc::new(By { owner: peer("a"), keeper: Front::ONLY });
-        Held::new(&record, by, 1)
+        Held::new(&record, Arc::clone(&record.by), 1)
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl Core {
         let grace = self.grace_of(now, held);
         let liveness = match before {
             // Somebody else said something about an instance of ours.
-            Some(before) if record.keeper == self.rules.keeper => Liveness {
+            Some(before) if record.by().keeper == self.rules.keeper => Liveness {
                 expires: if held.is_draining() { grace } else { before.expires },
                 ..before
             },
@@ -235,7 +235,7 @@ mod tests {
         stored.epoch = 8;
         for (_, record) in &mut stored.records {
             let lost = record.instance().service.as_str() == "text";
-            record.keeper = if lost { OTHER } else { ME };
+            *record = record.clone().kept_by(if lost { OTHER } else { ME });
         }
         stored.others.insert(OTHER);
         bench.core.restart_from(bench.now, stored);

@@ -1,13 +1,14 @@
 //! What each event does: the rules of leases.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jackfield_wire::InstanceId;
 use jackfield_wire::registry::{Health, Instance, Kind};
 
 use super::admission::{self, Flaw, Surroundings};
-use super::change::{LeaseId, Liveness, Plan, Record};
+use super::change::{By, LeaseId, Liveness, Plan, Record};
 use super::fleet::Held;
 use super::moment::Moment;
 use super::refused::Refused;
@@ -28,10 +29,11 @@ impl Core {
     ) -> Result<Plan, Refused> {
         self.check_count(holder, instances.len())?;
         let mut plan = Plan::default();
+        let by = Arc::new(By { owner: holder.peer.clone(), keeper: self.rules.keeper });
         let mut seen = BTreeSet::new();
         for instance in instances {
             let (id, expires) = (instance.id.clone(), self.expiry(now, instance.check_healthy));
-            let record = self.admit(holder, instance)?;
+            let record = self.admit(holder, &by, instance)?;
             plan.hold(
                 id.clone(),
                 Liveness { lease: Some(holder.lease), expires, heard: Some(now) },
@@ -163,7 +165,7 @@ impl Core {
         }
     }
 
-    fn admit(&self, holder: &Holder, instance: Instance) -> Result<Record, Refused> {
+    fn admit(&self, holder: &Holder, by: &Arc<By>, instance: Instance) -> Result<Record, Refused> {
         check_id_len(&instance.id)?;
         let id = instance.id.clone();
         let surroundings = Surroundings { registrant: holder.address, registry: self.address };
@@ -182,7 +184,7 @@ impl Core {
             last_heartbeat_ms: None,
             ..instance
         };
-        let record = Record::new(&healthy, holder.peer.clone()).kept_by(self.rules.keeper);
+        let record = Record::of(&healthy, Arc::clone(by));
         if record.bytes() > MAX_INSTANCE_BYTES {
             let flaw = Flaw::TooLarge { bytes: record.bytes(), limit: MAX_INSTANCE_BYTES };
             return Err(Refused::Flawed { id, flaw });

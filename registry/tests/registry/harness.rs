@@ -103,10 +103,15 @@ impl World {
     }
 
     pub(crate) async fn caller(&self, role: Role, name: &str) -> Caller {
+        self.caller_at(self.address, role, name).await
+    }
+
+    /// One that reaches the registry by another address.
+    pub(crate) async fn caller_at(&self, address: SocketAddr, role: Role, name: &str) -> Caller {
         let identity = self.identity(role, name);
         let limits = TransportLimits::default();
         let dialer = Dialer::new(&identity, Protocol::Registry, limits).unwrap();
-        let connection = soon(dialer.dial(self.address, Role::Registry)).await.unwrap();
+        let connection = soon(dialer.dial(address, Role::Registry)).await.unwrap();
         Caller { connection, _dialer: dialer }
     }
 

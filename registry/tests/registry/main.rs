@@ -10,6 +10,7 @@ mod leases;
 mod limits;
 mod malformed;
 mod operators;
+mod partition;
 mod returning;
 mod silence;
 mod start;

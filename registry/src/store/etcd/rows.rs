@@ -8,7 +8,7 @@ use jackfield_wire::{InstanceId, ServiceKey, from_cbor, to_cbor};
 use prost::Message;
 
 use super::proto::{DeleteRangeRequest, KeyValue, Op, PutRequest, RequestOp};
-use crate::core::{Front, Record, Step, Subject};
+use crate::core::{By, Front, Record, Step, Subject};
 
 /// The keys of one registry in a cluster: everything lies under one root. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -132,8 +132,9 @@ impl Keys {
         match step {
             Step::Put(record) => {
                 let body = record.packed.as_bytes().to_vec();
-                let owner = record.owner.to_string();
-                let held = Held { changed: revision, keeper: record.keeper.0, owner, body };
+                let By { owner, keeper } = record.by();
+                let (owner, keeper) = (owner.to_string(), keeper.0);
+                let held = Held { changed: revision, keeper, owner, body };
                 let key = self.key(&format!("{INSTANCE}{}", record.packed.id()));
                 vec![put(key, held.encode_to_vec(), 0)]
             }

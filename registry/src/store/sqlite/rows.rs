@@ -102,7 +102,7 @@ pub(super) fn put(connection: &Connection, revision: u64, record: &Record) -> ru
         "INSERT INTO instance (id, changed, owner, body, seal) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (id) DO UPDATE SET changed = ?2, owner = ?3, body = ?4, seal = ?5",
     )?;
-    let (id, owner) = (record.packed.id(), record.owner.to_string());
+    let (id, owner) = (record.packed.id(), record.by().owner.to_string());
     let body = record.packed.as_bytes();
     let seal = seal(&[id.as_bytes(), &revision.to_le_bytes(), owner.as_bytes(), body]);
     write.execute(params![id, revision.cast_signed(), owner, body, seal])?;
