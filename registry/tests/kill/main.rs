@@ -9,6 +9,7 @@
 mod child;
 mod crash;
 mod fronts;
+mod herd;
 mod pause;
 mod peer;
 
@@ -42,11 +43,12 @@ fn main() {
 
 type Test = fn(&Runtime);
 
-const TESTS: [(&str, Test); 6] = [
+const TESTS: [(&str, Test); 7] = [
     ("what_was_acknowledged_survives_kills_on_sqlite", killed_on_sqlite),
     ("what_was_acknowledged_survives_kills_on_etcd", killed_on_etcd),
     ("a_registry_that_was_stopped_expires_nobody_who_lives", pause::registry),
     ("a_host_that_was_stopped_is_there_when_it_goes_on", pause::host),
+    ("two_thousand_that_come_back_at_once_all_get_in", herd::returns),
     ("of_a_dead_front_end_only_those_go_who_do_not_come_back", fronts::dead),
     ("a_front_end_that_was_stopped_takes_nothing_from_the_others", fronts::stopped),
 ];
@@ -89,4 +91,4 @@ const KILLS: u32 = 30;
 /// Longer than any test lives.
 const HOUR: Duration = Duration::from_secs(3600);
 /// Far beyond anything that a loaded machine needs.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(600);
