@@ -60,7 +60,10 @@ async fn row(table: &mut Table, store: &str, load: Load, goal: &str) {
         hosts.spawn(register(peer, n, load));
     }
     let mut times = hosts.join_all().await.concat();
-    let name = store.split([':', '.']).next().unwrap_or(store);
+    let name = match store.split_once(':') {
+        Some((kind, _)) => kind,
+        None => "SQLite",
+    };
     let pace = rate.map_or("as many as go".into(), |rate| format!("{rate}/s asked"));
     let figure =
         format!("registrations, {name}, {CONNECTIONS} hosts, {batch} in a request, {pace}");
