@@ -21,6 +21,8 @@ pub(crate) struct Spec {
     pub(crate) state: PathBuf,
     /// The limit of plugins.
     pub(crate) plugins: usize,
+    /// The limit of exchanges that a peer may break off; as it is by default without one.
+    pub(crate) reset_flood: Option<u32>,
 }
 
 /// What a host says.
@@ -60,6 +62,9 @@ pub(crate) async fn serve(spec: &str) -> Result<()> {
     let identity = Identity::local(&state, Role::Host, "measured")?;
     let mut config = HostConfig::new(spec.folder, ([127, 0, 0, 1], 0).into(), identity, state);
     config.limits.plugins = spec.plugins;
+    if let Some(resets) = spec.reset_flood {
+        config.transport.reset_flood = resets;
+    }
     config.compiler = compiler();
     let host = Host::spawn(config).await?;
     let mut events = host.events();
