@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use jackfield_host::{CheckReport, Checked, PluginSettings};
+use jackfield_host::{CheckReport, Checked, PluginSettings, Trial};
 use serde_json::{Map, Value, json};
 
 use crate::args::CheckArgs;
@@ -37,17 +37,35 @@ pub(crate) fn run(args: CheckArgs, terminal: Terminal) -> Outcome {
 }
 
 fn serves(args: &CheckArgs, file: &str, checked: &Checked, terminal: &Terminal) -> Outcome {
-    let Checked { info, settings, warnings, .. } = checked;
+    let Checked { info, settings, warnings, trial, .. } = checked;
     if args.json {
         let report = json!({
             "file": file, "service": info, "settings": as_json(settings), "warnings": warnings,
+            "tried": *trial == Trial::Passed,
         });
         return Ok(terminal.out(json::show(&report.to_string(), terminal))?);
     }
     let text = service::service(info, Hidden::of_flag(args.all), terminal);
     terminal.out(text.trim_end())?;
     terminal.out("")?;
-    Ok(terminal.out(settings::settings(settings, warnings, terminal))?)
+    terminal.out(settings::settings(settings, warnings, terminal))?;
+    terminal.out("")?;
+    Ok(terminal.out(told(*trial))?)
+}
+
+/// What was tried, and what only a host can tell.
+fn told(trial: Trial) -> &'static str {
+    match trial {
+        Trial::Passed => {
+            "tried: it starts, and passes its self-test if it has one\n\
+             not known here: whether it breaks callers of a version that serves"
+        }
+        _ => {
+            "not tried: its start-up and self-test; its grants let them leave something behind, so \
+             only a host runs them\n\
+             not known here: whether it breaks callers of a version that serves"
+        }
+    }
 }
 
 fn manifest(args: &CheckArgs, file: &str, found: &PluginSettings, terminal: &Terminal) -> Outcome {

@@ -44,6 +44,7 @@ pub(crate) mod testing {
             methods,
             refused: Vec::new(),
             rolled_back_from: None,
+            rolled_back_because: None,
             rejected: None,
             quarantined: None,
         }

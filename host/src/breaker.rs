@@ -1,16 +1,20 @@
 //! Keeps calls away from a plugin that traps on most of them, and lets it come back. Pure.
 //!
-//! Only traps count, which are the plugin's own doing: unreachable code, a panic, a limit that it
-//! ran into. Values and errors of its own count as good. What callers bring about does not count
-//! at all, so that none of them can take a plugin away from the others by short deadlines, by
-//! going away, or by wrong arguments. Each generation has a breaker of its own: a reload starts
-//! anew.
+//! Only traps count: unreachable code, a panic, a limit that it ran into. Values and errors of its
+//! own count as good. Deadlines, callers that go away and wrong arguments do not count at all. Each
+//! generation has a breaker of its own: a reload starts anew.
+//!
+//! Right arguments can make a method trap, too. So a caller whose calls trap gets a breaker to
+//! itself (`callers`), and counts for so little in the one of all that it cannot take the plugin
+//! away from the others.
 
+mod callers;
 mod watch;
 
 use std::time::{Duration, Instant};
 
-pub(crate) use watch::{Quarantined, Watch};
+pub(crate) use callers::Whose;
+pub(crate) use watch::{News, Quarantined, Watch};
 
 /// How a call ended, as far as it says something of the plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +132,14 @@ impl Breaker {
             }
             // It began before the last change, and says nothing of what is now.
             _ => None,
+        }
+    }
+
+    /// Which trial runs, if one does.
+    fn trial(&self) -> Option<u64> {
+        match &self.state {
+            State::Trial(trial) => Some(trial.number),
+            State::Closed(_) | State::Open { .. } => None,
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use jackfield_wire::Generation;
@@ -34,7 +35,17 @@ struct Served {
     /// The version before, to return to. Kept whole: nothing can then be in the way of that.
     before: Option<Arc<Plugin>>,
     /// The version of the file, while the one before it serves instead.
-    instead_of: Option<Generation>,
+    instead_of: Option<Left>,
+    /// When the version of the file began to serve.
+    since: Instant,
+}
+
+/// A version that was left for the one before it.
+#[derive(Clone)]
+struct Left {
+    generation: Generation,
+    /// What it did, when nobody ordered it.
+    because: Option<String>,
 }
 
 /// One state of what is served.
@@ -69,7 +80,12 @@ impl Snapshot {
 
     /// The generation of the file whose place an older version has taken back.
     pub(crate) fn instead_of(&self, service: &str) -> Option<Generation> {
-        self.services.get(service)?.instead_of
+        Some(self.services.get(service)?.instead_of.as_ref()?.generation)
+    }
+
+    /// What that generation did, when the host returned from it by itself.
+    pub(crate) fn given_up_because(&self, service: &str) -> Option<&str> {
+        self.services.get(service)?.instead_of.as_ref()?.because.as_deref()
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
@@ -91,7 +107,12 @@ impl Snapshot {
     pub(crate) fn info(&self, plugin: &Plugin) -> ServiceInfo {
         let rejected = self.rejection_of(plugin.service().as_str());
         let rolled_back_from = self.instead_of(plugin.service().as_str());
-        ServiceInfo { rolled_back_from, ..plugin.info(rejected.map(|file| file.reason.clone())) }
+        let because = self.given_up_because(plugin.service().as_str());
+        ServiceInfo {
+            rolled_back_from,
+            rolled_back_because: because.map(str::to_owned),
+            ..plugin.info(rejected.map(|file| file.reason.clone()))
+        }
     }
 
     /// Takes out what is from `file`.
@@ -143,7 +164,8 @@ impl Catalog {
         let service = plugin.service().clone();
         let before = next.services.remove(&service).map(|served| served.plugin);
         let other = next.take(file);
-        let served = Served { file: file.into(), plugin, before: before.clone(), instead_of: None };
+        let (file, since) = (file.into(), Instant::now());
+        let served = Served { file, plugin, before: before.clone(), instead_of: None, since };
         next.services.insert(service, served);
         self.swap(next, before.iter().chain(&other));
         Change { before, other }
@@ -158,16 +180,29 @@ impl Catalog {
         let mut next = (*self.now()).clone();
         let served = next.services.get_mut(service).ok_or(NoWayBack::NotServed)?;
         let to = served.plugin.generation();
-        if let Some(from) = served.instead_of {
-            return Ok(Rollback { from, to, already: true });
+        if let Some(left) = &served.instead_of {
+            return Ok(Rollback { from: left.generation, to, already: true });
         }
-        let before = served.before.take().ok_or(NoWayBack::OnlyOne(to))?;
-        let left = std::mem::replace(&mut served.plugin, before);
-        served.instead_of = Some(to);
-        served.plugin.keeper().wake();
-        let to = served.plugin.generation();
+        let (left, done) = served.return_from(None).ok_or(NoWayBack::OnlyOne(to))?;
         self.swap(next, [&left]);
-        Ok(Rollback { from: left.generation(), to, already: false })
+        Ok(done)
+    }
+
+    /// Returns from `plugin`, which traps, to the version before it: if it is new, if it may be
+    /// given up, and if that version does not trap as well.
+    pub(crate) fn give_up(&self, plugin: &Arc<Plugin>, calls: u64, why: &str) -> Option<Rollback> {
+        let _writing = self.write();
+        let mut next = (*self.now()).clone();
+        let served = next.services.get_mut(plugin.service())?;
+        let is_new = calls <= FIRST_CALLS || served.since.elapsed() <= FIRST_TIME;
+        let traps_too = served.before.as_ref()?.watch().quarantine().is_some();
+        let serves = Arc::ptr_eq(&served.plugin, plugin);
+        if !(serves && is_new && plugin.may_be_given_up()) || traps_too {
+            return None;
+        }
+        let (left, done) = served.return_from(Some(why.to_owned()))?;
+        self.swap(next, [&left]);
+        Some(done)
     }
 
     /// Notes that `file` does not serve. Says whether that is news.
@@ -241,6 +276,23 @@ impl Catalog {
         self.changes.send_modify(|count| *count += 1);
     }
 }
+
+impl Served {
+    /// Puts the version before in its place, if there is one; gives the one that served.
+    fn return_from(&mut self, because: Option<String>) -> Option<(Arc<Plugin>, Rollback)> {
+        let left = std::mem::replace(&mut self.plugin, self.before.take()?);
+        let (from, to) = (left.generation(), self.plugin.generation());
+        self.instead_of = Some(Left { generation: from, because });
+        self.plugin.keeper().wake();
+        Some((left, Rollback { from, to, already: false }))
+    }
+}
+
+/// A version is new in its first minute, and for its first thousand calls: what it then does wrong
+/// has to do with the change. One that worked for longer has lost something that it depends on, and
+/// the version before has lost it, too.
+const FIRST_TIME: Duration = Duration::from_secs(60);
+const FIRST_CALLS: u64 = 1000;
 
 /// What a new version took the place of.
 pub(crate) struct Change {

@@ -8,9 +8,10 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::compile::Compiled;
-use crate::engine::{self, Concurrency};
+use crate::engine::{self, Concurrency, Engines, Ticker};
+use crate::limits::HostLimits;
 use crate::manifest::{HostFile, PluginSettings};
-use crate::plugin::{self, Loader, Rejection};
+use crate::plugin::{self, Loader, Plugin, Rejection};
 use crate::reload;
 
 /// What a host would say of a file.
@@ -35,14 +36,32 @@ pub struct Checked {
     pub settings: PluginSettings,
     /// What its author may not have meant.
     pub warnings: Vec<String>,
+    /// Whether its start-up and its self-test ran.
+    pub trial: Trial,
 }
 
-/// Reads, compiles and links the file with the manifest beside it, as a host with these settings
-/// does before it serves it. A manifest is looked at with the plugin beside it, if that is there.
+/// Whether the start-up and the self-test of a plugin ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Trial {
+    /// An instance started within its limits, and the self-test passed if there is one.
+    Passed,
+    /// They would run with grants that let them leave something behind, which is for hosts to do.
+    NotRun,
+}
+
+/// Reads, compiles, links and tries the file with the manifest beside it, as a host with these
+/// settings does before it serves it. A manifest is looked at with the plugin beside it, if that is
+/// there. What only a host knows is not looked at: the version that serves and its callers, and the
+/// other files of the folder.
+///
+/// Guest code runs within the plugin's limits, and only where no grant lets it leave something
+/// behind: see [`Trial`].
 ///
 /// # Cost
 /// A compilation: from milliseconds to half a minute, on the calling thread and the machine's other
-/// cores. Nothing is cached, and no guest code runs.
+/// cores, bounded by the size of the file alone. A start and a self-test, of the plugin's default
+/// deadline at most. Nothing is cached.
 pub fn check(path: &Path, host: &HostFile) -> CheckReport {
     let plugin = path.with_extension("wasm");
     let manifest = path.extension().is_some_and(|end| end == "toml");
@@ -81,8 +100,13 @@ fn examine(path: &Path, host: &HostFile) -> Result<CheckReport, Rejection> {
     let loader =
         Loader::new(&plain, Arc::clone(&limits), defaults).map_err(|error| internal(&error))?;
     let candidate = loader.candidate(service, bytes.into(), (manifest, generation))?;
+    let engines = Engines::new(plain.clone());
     let component = match compiled(&plain, candidate.bytes()) {
-        Err(Rejection::Async(_)) => compiled(&engine(Concurrency::On)?, candidate.bytes())?,
+        Err(Rejection::Async(_)) => {
+            let concurrent = engine(Concurrency::On)?;
+            engines.add_concurrent(&concurrent);
+            compiled(&concurrent, candidate.bytes())?
+        }
         component => component?,
     };
     let plugin = candidate.link(Compiled { component, in_use: None })?;
@@ -90,5 +114,27 @@ fn examine(path: &Path, host: &HostFile) -> Result<CheckReport, Rejection> {
         info: plugin.info(None),
         settings: plugin.settings().clone(),
         warnings: plugin.doubts(),
+        trial: tried(&plugin, &limits, engines)?,
     })))
+}
+
+/// Starts an instance of `plugin` and runs its self-test, where nothing of that lasts.
+fn tried(plugin: &Plugin, limits: &HostLimits, engines: Engines) -> Result<Trial, Rejection> {
+    if plugin.settings().grants.have_lasting_effects() {
+        return Ok(Trial::NotRun);
+    }
+    let internal = |error: std::io::Error| Rejection::Internal(error.to_string());
+    let ticker = Ticker::spawn(Arc::new(engines)).map_err(internal)?;
+    let run = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(internal)?;
+        let tried = runtime.block_on(reload::trial(plugin, limits, &ticker.pulse()));
+        // A file that the guest waits for may never have anything to read.
+        runtime.shutdown_background();
+        tried
+    };
+    // The calling thread may be one of a runtime, where no other one can be waited for.
+    let ended = std::thread::scope(|scope| scope.spawn(run).join());
+    let broke = || Rejection::Internal("its trial ended without a word".into());
+    ended.unwrap_or_else(|_| Err(broke())).map(|()| Trial::Passed)
 }

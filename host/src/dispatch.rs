@@ -14,6 +14,7 @@ mod lookup;
 mod request;
 mod run;
 mod schedule;
+mod storm;
 mod together;
 mod trap;
 mod unread;
@@ -31,7 +32,7 @@ use tokio::sync::broadcast;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::breaker::{Change, Outcome};
+use crate::breaker::Outcome;
 use crate::catalog::Catalog;
 use crate::drain::Drain;
 use crate::engine::Ticker;
@@ -225,7 +226,7 @@ impl Dispatch {
         let trace = head.trace.and_then(|text| text.parse::<TraceContext>().ok());
         let span = call.span(trace);
         let generation = Some(call.plugin.generation());
-        let end = self.call(call, request).instrument(span).await;
+        let end = self.call(call, request, peer).instrument(span).await;
         Reply { end: end.unwrap_or_else(End::Fault), generation }
     }
 
@@ -243,18 +244,18 @@ impl Dispatch {
             let (from, to) = (done.from, done.to);
             tracing::warn!(%service, from = from.short(), to = to.short(), %peer, "rolled back");
             // Nobody has to listen.
-            let _ = self.events.send(HostEvent::RolledBack { service, from, to });
+            let _ = self.events.send(HostEvent::RolledBack { service, from, to, because: None });
         }
         builtin::json(&done, self.limits.plugin.result)
     }
 
-    async fn call(&self, call: Call, request: &Request) -> Result<End, Fault> {
+    async fn call(&self, call: Call, request: &Request, peer: &PeerId) -> Result<End, Fault> {
         let plugin = Arc::clone(&call.plugin);
         // A plugin in quarantine takes no place in the queue either.
-        plugin.watch().check().map_err(|told| fault::quarantined(plugin.service(), &told))?;
+        let refused = |told| fault::quarantined(plugin.service(), &told);
+        plugin.watch().check(peer).map_err(refused)?;
         let permit = self.enter(&call).await?;
-        let watching =
-            plugin.watch().admit().map_err(|told| fault::quarantined(plugin.service(), &told))?;
+        let watching = plugin.watch().admit(peer).map_err(refused)?;
         let arguments = call
             .method()
             .plan()
@@ -271,8 +272,8 @@ impl Dispatch {
             Ok(_) => (Outcome::Good, ""),
             Err(fault) => fault.outcome(),
         };
-        if let Some(change) = watching.ended(outcome, message) {
-            self.tell(&plugin, change);
+        if let Some(news) = watching.ended(outcome, message) {
+            storm::tell(&self.catalog, &self.events, &plugin, news);
         }
         end
     }
@@ -296,26 +297,6 @@ impl Dispatch {
                 Err(Failure::not_executed(Status::DeadlineExceeded, text).into())
             }
         }
-    }
-
-    /// Says what became of a plugin.
-    fn tell(&self, plugin: &Plugin, change: Change) {
-        let (service, generation) = (plugin.service().clone(), plugin.generation());
-        let event = match (change, plugin.watch().quarantine()) {
-            (Change::Quarantined { pause, .. }, Some(told)) => {
-                let pause_ms = pause.as_millis();
-                tracing::error!(%service, generation = generation.short(), pause_ms, "{told}");
-                let reason = told.to_string();
-                HostEvent::Quarantined { service, generation, reason, pause }
-            }
-            _ => {
-                tracing::info!(%service, generation = generation.short(), "out of quarantine");
-                HostEvent::Recovered { service, generation }
-            }
-        };
-        self.catalog.touch();
-        // Nobody has to listen.
-        let _ = self.events.send(event);
     }
 }
 

@@ -29,7 +29,7 @@ pub enum HostEvent {
         /// From the decision to load until it served.
         took: Duration,
     },
-    /// Somebody has returned to the version before the one of the file.
+    /// Somebody, or the host itself, has returned to the version before the one of the file.
     RolledBack {
         /// Which.
         service: ServiceName,
@@ -37,6 +37,8 @@ pub enum HostEvent {
         from: Generation,
         /// The version that serves now, until the file changes.
         to: Generation,
+        /// Why, when nobody has ordered it: the version of the file trapped as soon as it served.
+        because: Option<String>,
     },
     /// A file does not serve.
     Rejected {
@@ -60,6 +62,8 @@ pub enum HostEvent {
         service: ServiceName,
         /// Its version.
         generation: Generation,
+        /// The only caller whose calls are refused; `None` when all are.
+        caller: Option<String>,
         /// What happened, and what ends it.
         reason: String,
         /// Until calls are tried again.
@@ -71,6 +75,8 @@ pub enum HostEvent {
         service: ServiceName,
         /// Its version.
         generation: Generation,
+        /// The caller for whom; `None` for all.
+        caller: Option<String>,
     },
     /// A registry has taken the host's services.
     Registered {

@@ -5,6 +5,7 @@
 //! and random numbers work. Ends with its call.
 
 mod capabilities;
+mod directory;
 mod http;
 mod keyvalue;
 mod link;
@@ -12,6 +13,7 @@ mod logging;
 mod meter;
 mod network;
 mod output;
+mod resolve;
 mod stores;
 
 use std::sync::Arc;
@@ -27,7 +29,8 @@ pub(crate) use keyvalue::Stores as KeyValueStores;
 pub(crate) use link::{base, granted};
 pub(crate) use meter::LimitReached;
 pub(crate) use output::{LogBudget, Output, Source};
-pub(crate) use stores::Stores;
+pub(crate) use resolve::Resolver;
+pub(crate) use stores::{Stores, VersionStores};
 
 use crate::limits::HostLimits;
 use crate::plugin::Plugin;

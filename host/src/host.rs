@@ -26,10 +26,11 @@ use crate::engine::{EngineError, Ticker};
 use crate::event::HostEvent;
 use crate::guest::Stores;
 use crate::keeper;
+use crate::limits::LimitError;
 use crate::plugin::{Loader, Plugin};
 use crate::registration::{HostPlace, Registration};
 use crate::reload::{self, Reload, Workshop};
-use crate::stats::{HostStats, ServiceStats};
+use crate::stats::{HostStats, ServiceStats, VersionStats};
 
 /// A running host.
 pub struct Host {
@@ -86,6 +87,9 @@ pub enum SpawnError {
         #[source]
         source: std::io::Error,
     },
+    /// A limit with which nothing would work.
+    #[error(transparent)]
+    Limits(#[from] LimitError),
     /// The wasm engine did not start.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -118,6 +122,7 @@ impl Host {
     /// # Errors
     /// See [`SpawnError`]. A registry that cannot be reached is none.
     pub async fn spawn(config: HostConfig) -> Result<Self, SpawnError> {
+        config.limits.check()?;
         check_folder(&config.folder)?;
         let limits = Arc::new(config.limits.clone());
         let compiler = config.compiler.clone();
@@ -205,10 +210,12 @@ impl Host {
             instances: plugin.keeper().strategy(),
             idle: plugin.keeper().idle(),
         };
+        let version = |(service, generation, stores)| VersionStats { service, generation, stores };
         HostStats {
             load: self.load(),
             stores: self.stores(),
             draining: self.draining(),
+            versions: self.stores.by_version().into_iter().map(version).collect(),
             services: self.catalog.now().plugins().map(service).collect(),
         }
     }

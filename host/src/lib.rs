@@ -35,18 +35,18 @@ mod stats;
 mod value;
 
 pub use catalog::RejectedFile;
-pub use check::{CheckReport, Checked, check};
+pub use check::{CheckReport, Checked, Trial, check};
 pub use compile::{Compiler, compile_child};
 pub use config::HostConfig;
 pub use engine::EngineError;
 pub use event::HostEvent;
 pub use guest::GrantError;
 pub use host::{Host, SpawnError};
-pub use limits::{HostLimits, PluginLimits};
+pub use limits::{HostLimits, LimitError, PluginLimits};
 pub use manifest::{
     Access, DirGrant, EnvValue, Given, Grants, HostFile, HostName, HttpHost, Instances,
     LimitOverrides, Manifest, ManifestError, NetworkHost, Place, PluginDefaults, PluginSettings,
     Problem, parse_duration,
 };
 pub use plugin::{MissingImport, MissingImports, Rejection};
-pub use stats::{HostStats, ServiceStats};
+pub use stats::{HostStats, ServiceStats, VersionStats};

@@ -133,7 +133,46 @@ impl Default for PluginLimits {
     }
 }
 
+/// A limit with which nothing would work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the limit `{name}` is {value}; it must be {range}")]
+pub struct LimitError {
+    name: &'static str,
+    value: String,
+    range: &'static str,
+}
+
 impl HostLimits {
+    /// Refuses what no host can run with, which a settings file cannot say either: no time at all,
+    /// times longer than a day, which no clock adds up to, and no place for a call.
+    pub(crate) fn check(&self) -> Result<(), LimitError> {
+        let times = [
+            ("request_timeout", self.request_timeout),
+            ("answer_timeout", self.answer_timeout),
+            ("queue_time", self.queue_time),
+            ("compile_time", self.compile_time),
+            ("plugin.deadline", self.plugin.deadline),
+            ("plugin.deadline_cap", self.plugin.deadline_cap),
+            ("maximum.deadline", self.maximum.deadline),
+            ("maximum.deadline_cap", self.maximum.deadline_cap),
+        ];
+        for (name, time) in times {
+            if time.is_zero() || time > LONGEST {
+                let (value, range) = (format!("{time:?}"), "more than nothing and a day at most");
+                return Err(LimitError { name, value, range });
+            }
+        }
+        let places = [
+            ("concurrency", self.concurrency),
+            ("plugin.concurrency", self.plugin.concurrency),
+            ("core_instances", self.core_instances),
+        ];
+        match places.into_iter().find(|(_, count)| *count == 0) {
+            Some((name, _)) => Err(LimitError { name, value: "0".into(), range: "1 at least" }),
+            None => Ok(()),
+        }
+    }
+
     /// What a plugin gets that asks for nothing.
     pub fn plugin_defaults(&self) -> PluginLimits {
         let mut limits = self.plugin.clone();
@@ -192,6 +231,9 @@ impl PluginLimits {
     }
 }
 
+/// As long as anything may take that is waited for.
+pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
 /// Stands for the usual share of what the host has, as nobody has that many calls.
 const SHARE: u32 = u32::MAX;
 
@@ -206,6 +248,19 @@ mod tests {
         assert_eq!(limits.deadline_for(None), seconds(10));
         assert_eq!(limits.deadline_for(Some(seconds(2))), seconds(2));
         assert_eq!(limits.deadline_for(Some(seconds(3600))), seconds(60));
+    }
+
+    #[test]
+    fn limits_that_nothing_works_with_are_refused_by_name() {
+        assert_eq!(HostLimits::default().check(), Ok(()));
+        let endless = HostLimits { queue_time: Duration::MAX, ..HostLimits::default() };
+        let error = endless.check().unwrap_err().to_string();
+        assert!(error.contains("`queue_time`") && error.contains("a day"), "{error}");
+        let mut never = HostLimits::default();
+        never.maximum.deadline_cap = Duration::ZERO;
+        assert!(never.check().unwrap_err().to_string().contains("`maximum.deadline_cap`"));
+        let none = HostLimits { concurrency: 0, ..HostLimits::default() };
+        assert!(none.check().unwrap_err().to_string().contains("1 at least"));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub use units::parse_duration;
 use reader::{Item, Range, Reader, Table};
 
 /// What a manifest says. The default is what a plugin without one gets.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Manifest {
     /// The service. Default the file's stem.
@@ -43,6 +43,9 @@ pub struct Manifest {
     pub description: Option<String>,
     /// Whether this version may break callers of the one before without a new major version.
     pub accept_breaking_change: bool,
+    /// Whether the host returns to the version before when this one traps on most of its first
+    /// calls. Default yes.
+    pub roll_back_on_traps: bool,
     /// Limits that differ from the host's.
     pub limits: LimitOverrides,
     /// Which instances serve calls. Default the host's.
@@ -68,6 +71,21 @@ pub enum Instances {
     Concurrent,
 }
 
+impl Default for Manifest {
+    fn default() -> Self {
+        Self {
+            service: None,
+            version: None,
+            description: None,
+            accept_breaking_change: false,
+            roll_back_on_traps: true,
+            limits: LimitOverrides::default(),
+            instances: None,
+            grants: Grants::default(),
+        }
+    }
+}
+
 impl Manifest {
     /// Reads a manifest whose relative directories are in `folder`.
     ///
@@ -86,6 +104,10 @@ impl Manifest {
                 .get("accept-breaking-change")
                 .and_then(|item| item.boolean())
                 .unwrap_or_default(),
+            roll_back_on_traps: table
+                .get("roll-back-on-traps")
+                .and_then(|item| item.boolean())
+                .unwrap_or(true),
             limits: read_limits(&table),
             instances: read_instances(&table),
             grants: read_grants(&table, folder),
@@ -142,9 +164,10 @@ fn read_instances(table: &Table<'_>) -> Option<Instances> {
         },
         _ => {
             let near = jackfield_wire::ty::nearest(name, STRATEGIES);
-            let hint = near.map(|near| format!(", did you mean {near:?}?")).unwrap_or_default();
+            let hint = near.map(|near| format!(", did you mean {near:?}?"));
+            let (name, hint) = (units::quoted(name), hint.unwrap_or_else(|| ".".into()));
             let all = STRATEGIES.join(", ");
-            item.wrong(format!("{name:?} is no strategy{hint} There is: {all}"));
+            item.wrong(format!("{name} is no strategy{hint} There is: {all}"));
             None
         }
     }
@@ -161,7 +184,8 @@ fn service(item: &Item<'_>) -> Option<ServiceName> {
 
 fn version(item: &Item<'_>) -> Option<semver::Version> {
     let text = item.string()?;
-    let say = |error| format!("{text:?} is no version: {error}; write three numbers, as in 1.2.0");
+    let shown = units::quoted(text);
+    let say = |error| format!("{shown} is no version: {error}; write three numbers, as in 1.2.0");
     item.accept(semver::Version::parse(text).map_err(say))
 }
 

@@ -25,7 +25,9 @@ pub use rejection::Rejection;
 
 use crate::breaker::Watch;
 use crate::compile::{Compiled, InUse};
-use crate::guest::{self, Capabilities, Guest, KeyValueStores, LogBudget, Stores};
+use crate::guest::{
+    self, Capabilities, Guest, KeyValueStores, LogBudget, Resolver, Stores, VersionStores,
+};
 use crate::keeper::{self, Keeper};
 use crate::limits::{HostLimits, PluginLimits};
 use crate::manifest::{Instances, Manifest, PluginDefaults, PluginSettings};
@@ -45,6 +47,7 @@ pub(crate) struct Loader {
     stores: Stores,
     room: keeper::Room,
     keyvalue: KeyValueStores,
+    resolver: Resolver,
 }
 
 impl Loader {
@@ -63,6 +66,7 @@ impl Loader {
             stores: Stores::default(),
             room,
             keyvalue: KeyValueStores::default(),
+            resolver: Resolver::system(),
         })
     }
 
@@ -83,8 +87,8 @@ impl Loader {
     ) -> Result<Candidate, Rejection> {
         let settings =
             manifest.resolve(&self.limits, &self.defaults).map_err(Rejection::Manifest)?;
-        let capabilities =
-            Capabilities::open(&settings.grants, &self.keyvalue).map_err(Rejection::Grant)?;
+        let capabilities = Capabilities::open(&settings.grants, &self.keyvalue, &self.resolver)
+            .map_err(Rejection::Grant)?;
         Rejection::of_kind(binary::kind(&bytes))?;
         if binary::nests_too_deep(&bytes) {
             return Err(Rejection::Nested);
@@ -153,7 +157,8 @@ impl Candidate {
             settings: self.settings,
             capabilities: self.capabilities,
             imports: imports::interfaces(&component),
-            stores: self.loader.stores.clone(),
+            stores: self.loader.stores.of_version(self.service.clone(), self.generation),
+            may_be_given_up: self.manifest.roll_back_on_traps,
             watch: Watch::default(),
             service: self.service,
             _in_use: in_use,
@@ -228,8 +233,9 @@ pub(crate) struct Plugin {
     refused: Vec<RefusedFunction>,
     pre: InstancePre<Guest>,
     log: Arc<LogBudget>,
-    stores: Stores,
+    stores: VersionStores,
     settings: PluginSettings,
+    may_be_given_up: bool,
     watch: Watch,
     keeper: Keeper,
     /// Keeps its code in the cache, for the next start.
@@ -328,7 +334,7 @@ impl Plugin {
     }
 
     /// Where its stores are counted.
-    pub(crate) fn stores(&self) -> &Stores {
+    pub(crate) fn stores(&self) -> &VersionStores {
         &self.stores
     }
 
@@ -344,6 +350,11 @@ impl Plugin {
     /// Its instances between calls.
     pub(crate) fn keeper(&self) -> &Keeper {
         &self.keeper
+    }
+
+    /// Whether the version before may serve in its place when it traps.
+    pub(crate) fn may_be_given_up(&self) -> bool {
+        self.may_be_given_up
     }
 
     /// What watches its calls.
@@ -367,6 +378,7 @@ impl Plugin {
             methods: self.methods.iter().map(|method| method.info.clone()).collect(),
             refused: self.refused.clone(),
             rolled_back_from: None,
+            rolled_back_because: None,
             rejected,
             quarantined: self.watch.quarantine().map(|told| told.to_string()),
         }

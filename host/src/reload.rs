@@ -28,6 +28,7 @@ pub(crate) use file::{is_open_to_all, manifest, stem};
 use load::Loaded;
 pub(crate) use load::{Workshop, read_once};
 use pace::Pace;
+pub(crate) use trial::trial;
 use watcher::FolderWatcher;
 
 /// What a reloader works with.
@@ -144,6 +145,7 @@ impl Task {
             Loaded::Rejected(_, None) => Ended::Refused,
             Loaded::NoRoom(_) => Ended::NoRoom,
             Loaded::Unable(_) => Ended::Unable,
+            Loaded::Killed(_) => Ended::Killed,
             Loaded::Changing => Ended::Changing,
         };
         if !self.known.finished(self.start.elapsed(), ended) {
@@ -156,7 +158,8 @@ impl Task {
             }
             Loaded::Rejected(rejection, _)
             | Loaded::NoRoom(rejection)
-            | Loaded::Unable(rejection) => self.reject(file, &rejection),
+            | Loaded::Unable(rejection)
+            | Loaded::Killed(rejection) => self.reject(file, &rejection),
             Loaded::Changing => {}
         }
     }

@@ -16,8 +16,23 @@ pub struct HostStats {
     pub stores: usize,
     /// Versions that were replaced or removed and still have calls running.
     pub draining: usize,
+    /// The stores of each version that is loaded: it serves, is kept to be returned to, or has calls
+    /// left. When no call runs, more than what is kept warm would be a leak.
+    pub versions: Vec<VersionStats>,
     /// Each service that is served, by name.
     pub services: Vec<ServiceStats>,
+}
+
+/// What a host has open of one version of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VersionStats {
+    /// Of which service.
+    pub service: ServiceName,
+    /// Which version.
+    pub generation: Generation,
+    /// Its stores that are open.
+    pub stores: usize,
 }
 
 /// What a host has in hand of one service.

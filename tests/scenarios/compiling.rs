@@ -235,6 +235,24 @@ async fn a_compiler_that_cannot_be_started_is_said_and_tried_again() {
 }
 
 #[tokio::test]
+async fn a_compiler_that_is_killed_from_outside_is_said_and_started_again() {
+    let place = Place::new();
+    place.put("calc", &calc());
+    let marker = place.root.path().join("killed");
+    let (marker, jackfield) = (marker.to_string_lossy(), env!("CARGO_BIN_EXE_jackfield"));
+    let script = format!(
+        "test -e '{marker}' || {{ : > '{marker}'; kill -KILL $$; }}; exec '{jackfield}' compile"
+    );
+    let arguments = vec!["-c".into(), script.into()];
+    let compiler = Compiler::Child { program: "/bin/sh".into(), arguments };
+    let rig = place.host(|config| config.compiler = compiler).await;
+    let reason = rig.rejection().await;
+    assert!(reason.contains("killed from outside (SIGKILL"), "{reason}");
+    eventually("it serves", async || (rig.serves() == ["calc"]).then_some(())).await;
+    assert_eq!(rig.host.rejected(), []);
+}
+
+#[tokio::test]
 async fn a_full_disk_under_the_cache_keeps_no_plugin_from_serving() {
     let place = Place::new();
     let state = place.state();

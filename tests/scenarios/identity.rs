@@ -9,6 +9,8 @@ use rcgen::{
     date_time_ymd,
 };
 
+use jackfield_harness::eventually_blocking;
+
 use crate::{Cluster, stage};
 
 #[test]
@@ -55,6 +57,40 @@ fn identities_set_up_on_purpose_work_and_an_expired_one_is_refused() {
     let done = stage.run_at(registry.address(), &["ls", "--identity", &late]).unwrap();
     assert_ne!(done.code, Some(0), "{done:?}");
     assert!(done.stderr.contains("expired"), "{done:?}");
+}
+
+#[test]
+fn only_operators_roll_back_where_identities_are_set_up_on_purpose() {
+    let stage = stage();
+    let authority = Authority::new();
+    let identity = |name: &str| {
+        let dir = stage.home().join(name.replace('/', "-"));
+        authority.issue(name, 2100, &dir);
+        dir.to_string_lossy().into_owned()
+    };
+    let (host, ada, bob) = (identity("host/h"), identity("client/ada"), identity("client/bob"));
+    let folder = stage.folder("h").unwrap();
+    folder.add("greeter").unwrap();
+    let path = folder.path().to_string_lossy().into_owned();
+    let host = ["host", &path, "-p", "0", "--identity", &host, "--operator", "ada"];
+    let host = stage.spawn("h", &host).unwrap();
+    let address = host.address().to_string();
+    let by = |who: &str, words: &[&str]| {
+        stage.run(&[words, &["--direct", &address, "--identity", who]].concat()).unwrap()
+    };
+    let described = || by(&bob, &["describe", "greeter"]).ok().unwrap();
+    let old = described();
+    folder.put_fixture("greeter", "greeter-v2").unwrap();
+    eventually_blocking("the new version serves", || (described() != old).then_some(()));
+    let refused = by(&bob, &["rollback", "greeter"]);
+    assert_ne!(refused.code, Some(0), "{refused:?}");
+    assert!(
+        refused.stderr.contains("client/bob may not change what this host serves"),
+        "{refused:?}"
+    );
+    assert!(!described().contains("rolled back"));
+    by(&ada, &["rollback", "greeter"]).ok().unwrap();
+    assert!(described().contains("rolled back: its file is generation"));
 }
 
 /// An organisation's own certificate authority.

@@ -30,10 +30,13 @@ pub struct ServiceInfo {
     /// Exported functions that cannot be called.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<RefusedFunction>,
-    /// The version of the file, when somebody has returned to the one before it. That serves until
+    /// The version of the file, when the one before it was returned to. That serves until
     /// the file changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolled_back_from: Option<Generation>,
+    /// Why the host has returned to the version before by itself: the file's version trapped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back_because: Option<String>,
     /// Why the newest file of this service does not serve, when an older one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<String>,

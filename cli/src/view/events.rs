@@ -28,17 +28,19 @@ pub(crate) fn line(event: &HostEvent, terminal: &Terminal) -> Option<String> {
             };
             (Style::Bad, "rejected", format!("{file}: {reason}{serving}"))
         }
-        HostEvent::RolledBack { service, from, to } => (
-            Style::Doubtful,
-            "rollback",
-            format!("{service}  {} → {} until its file changes", from.short(), to.short()),
-        ),
+        HostEvent::RolledBack { service, from, to, because } => {
+            let because = because.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            let (from, to) = (from.short(), to.short());
+            let text = format!("{service}  {from} → {to} until its file changes{because}");
+            (Style::Doubtful, "rollback", text)
+        }
         HostEvent::Withdrawn { service } => (Style::Doubtful, "removed", service.to_string()),
         HostEvent::Quarantined { service, reason, .. } => {
             (Style::Bad, "trapping", format!("{service} is {reason}"))
         }
-        HostEvent::Recovered { service, .. } => {
-            (Style::Good, "recovered", format!("{service} answers again"))
+        HostEvent::Recovered { service, caller, .. } => {
+            let whom = caller.as_ref().map(|caller| format!(" for {caller}")).unwrap_or_default();
+            (Style::Good, "recovered", format!("{service} answers again{whom}"))
         }
         HostEvent::RegistryLost { registry, reason } => {
             (Style::Doubtful, "registry", format!("{registry} cannot be reached: {reason}"))

@@ -122,14 +122,16 @@ fn quarantines(instances: &[&Instance], terminal: &Terminal) -> Vec<String> {
     told.collect()
 }
 
-/// Services whose file does not serve because somebody returned to the version before.
+/// Services whose file does not serve because the version before was returned to.
 pub(crate) fn rollbacks(instances: &[&Instance], terminal: &Terminal) -> Vec<String> {
     let word = terminal.paint(Style::Doubtful, "rolled back");
     let on = |instance: &Instance| {
         let from = instance.metadata.get(ROLLED_BACK)?;
+        let because = instance.metadata.get(GIVEN_UP);
+        let because = because.map(|why| format!(": {why}")).unwrap_or_default();
         let Instance { service, host, .. } = instance;
-        let text = printable(&format!("{service} on {host}: its file is generation {from}"));
-        Some(format!("{word}  {text}"))
+        let text = format!("{service} on {host}: its file is generation {from}{because}");
+        Some(format!("{word}  {}", printable(&text).replace('\n', " ")))
     };
     instances.iter().filter_map(|instance| on(instance)).collect()
 }
@@ -162,6 +164,9 @@ const QUARANTINED: &str = "quarantined";
 
 /// The metadata key of the generation that was left by a rollback.
 const ROLLED_BACK: &str = "rolled-back-from";
+
+/// The one under which a host tells why it has returned to the version before by itself.
+const GIVEN_UP: &str = "rolled-back-because";
 
 #[cfg(test)]
 mod tests {

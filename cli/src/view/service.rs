@@ -37,6 +37,9 @@ pub(crate) fn service(info: &ServiceInfo, hidden: Hidden, terminal: &Terminal) -
         let warning = terminal.paint(Style::Doubtful, "rolled back:");
         let from = from.short();
         page.line(0, &format!("{warning} its file is generation {from}, which does not serve"));
+        if let Some(because) = &info.rolled_back_because {
+            page.line(2, &printable(because).replace('\n', " "));
+        }
     }
     if let Some(reason) = &info.rejected {
         let warning = terminal.paint(Style::Doubtful, "its newest file does not serve:");

@@ -1,85 +1,106 @@
-//! A plugin's breaker as its calls share it, and what people are told of it.
+//! A plugin's breakers as its calls share them, and what people are told of them.
 
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Admission, Breaker, Change, Outcome, Pass};
+use jackfield_transport::PeerId;
+
+use super::callers::{Callers, Passes, Refused};
+use super::{Change, Outcome, Whose};
 
 /// Watches the calls of one generation of a plugin.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     /// Never held across an await.
-    state: Mutex<Watched>,
-}
-
-#[derive(Debug, Default)]
-struct Watched {
-    breaker: Breaker,
-    /// Why it is quarantined; empty when it is not.
-    reason: String,
+    state: Mutex<Callers>,
 }
 
 /// Calls are refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "quarantined: {reason}; tried again in {left:?}, and at once when the plugin's file changes"
-)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Quarantined {
+    whose: Whose,
     reason: String,
     /// For how long.
     pub(crate) left: Duration,
 }
 
+/// Something that people should hear of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct News {
+    pub(crate) change: Change,
+    pub(crate) whose: Whose,
+    /// Why calls are refused; `None` when they are no more.
+    pub(crate) quarantine: Option<Quarantined>,
+    /// Calls that have ended so far.
+    pub(crate) calls: u64,
+    /// It is what everybody meets who ever called.
+    pub(crate) is_all_there_is: bool,
+}
+
+impl fmt::Display for Quarantined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let again = "and at once when the plugin's file changes";
+        write!(f, "quarantined: {}; tried again in {:?}, {again}", self.reason(), self.left)
+    }
+}
+
 impl Quarantined {
-    /// What happened.
-    pub(crate) fn reason(&self) -> &str {
-        &self.reason
+    fn new(refused: &Refused<'_>) -> Self {
+        let Refused { whose, reason, left } = refused;
+        let left = Duration::from_millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+        Self { whose: whose.clone(), reason: (*reason).to_owned(), left }
+    }
+
+    /// What happened, and to whom.
+    pub(crate) fn reason(&self) -> String {
+        match &self.whose {
+            Whose::Everybody => self.reason.clone(),
+            Whose::Caller(caller) => format!("for {caller} alone: {}", self.reason),
+        }
     }
 }
 
 impl Watch {
-    /// A call wants to run.
+    /// A call of `caller` wants to run.
     ///
     /// # Errors
     /// When it may not.
-    pub(crate) fn admit(&self) -> Result<Watching<'_>, Quarantined> {
+    pub(crate) fn admit<'a>(&'a self, caller: &'a PeerId) -> Result<Watching<'a>, Quarantined> {
         let mut state = self.state();
-        match state.breaker.admit(Instant::now()) {
-            Admission::Runs(pass) => Ok(Watching { watch: self, pass: Some(pass) }),
-            Admission::Refused(left) => Err(Quarantined { reason: state.reason.clone(), left }),
-        }
+        let passes = state.admit(Instant::now(), caller);
+        let passes = passes.map_err(|refused| Quarantined::new(&refused))?;
+        drop(state);
+        Ok(Watching { watch: self, caller, passes: Some(passes) })
     }
 
-    /// Whether calls are refused now, without asking for one.
+    /// Whether calls of `caller` are refused now, without asking for one.
     ///
     /// # Errors
     /// When they are.
-    pub(crate) fn check(&self) -> Result<(), Quarantined> {
-        self.quarantine().filter(|told| told.left > Duration::ZERO).map_or(Ok(()), Err)
+    pub(crate) fn check(&self, caller: &PeerId) -> Result<(), Quarantined> {
+        let state = self.state();
+        state.refused(Instant::now(), caller).map_or(Ok(()), |told| Err(Quarantined::new(&told)))
     }
 
-    /// What people are to know; while a trial runs, with nothing left.
+    /// What people are to know; while a trial runs, with nothing left. Of several callers that are
+    /// refused, the one for longest.
     pub(crate) fn quarantine(&self) -> Option<Quarantined> {
         let state = self.state();
-        let left = state.breaker.quarantine_left(Instant::now())?;
-        let left = Duration::from_millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
-        Some(Quarantined { reason: state.reason.clone(), left })
+        let all = state.quarantines(Instant::now());
+        all.iter().max_by_key(|refused| refused.left).map(Quarantined::new)
     }
 
-    fn ended(&self, pass: Pass, outcome: Outcome, message: &str) -> Option<Change> {
-        let mut state = self.state();
-        let change = state.breaker.ended(Instant::now(), pass, outcome)?;
-        state.reason = match change {
-            Change::Quarantined { trapped, calls, .. } => {
-                let last: String = message.chars().take(MAX_MESSAGE).collect();
-                format!("{trapped} of its last {calls} calls trapped, the last one: {last}")
-            }
-            Change::Recovered => String::new(),
-        };
-        Some(change)
+    fn ended(&self, caller: &PeerId, passes: Passes, ended: (Outcome, &str)) -> Option<News> {
+        let (now, mut state) = (Instant::now(), self.state());
+        let (whose, change) = state.ended(now, caller, passes, ended)?;
+        let told = state.quarantines(now).into_iter().find(|refused| refused.whose == whose);
+        let quarantine = told.as_ref().map(Quarantined::new);
+        let (calls, is_all_there_is) = (state.calls(), state.is_all_there_is(&whose));
+        Some(News { change, whose, quarantine, calls, is_all_there_is })
     }
 
-    fn state(&self) -> MutexGuard<'_, Watched> {
+    fn state(&self) -> MutexGuard<'_, Callers> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -87,24 +108,23 @@ impl Watch {
 /// A call that runs. Dropped without an end it counts as ended by others.
 pub(crate) struct Watching<'a> {
     watch: &'a Watch,
-    pass: Option<Pass>,
+    caller: &'a PeerId,
+    passes: Option<Passes>,
 }
 
 impl Watching<'_> {
     /// It has ended, with this message when it trapped.
-    pub(crate) fn ended(mut self, outcome: Outcome, message: &str) -> Option<Change> {
-        let pass = self.pass.take()?;
-        self.watch.ended(pass, outcome, message)
+    pub(crate) fn ended(mut self, outcome: Outcome, message: &str) -> Option<News> {
+        let passes = self.passes.take()?;
+        self.watch.ended(self.caller, passes, (outcome, message))
     }
 }
 
 impl Drop for Watching<'_> {
     fn drop(&mut self) {
-        if let Some(pass) = self.pass.take() {
-            self.watch.ended(pass, Outcome::Neither, "");
+        if let Some(passes) = self.passes.take() {
+            // It changes nothing: nobody is told.
+            let _ = self.watch.ended(self.caller, passes, (Outcome::Neither, ""));
         }
     }
 }
-
-/// Characters of a trap's message that people are told again and again.
-const MAX_MESSAGE: usize = 300;

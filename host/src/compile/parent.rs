@@ -101,6 +101,9 @@ impl Ended {
         let limit = |what: String| Err(Rejection::CompileLimit(what));
         let memory = || format!("{} MiB of memory", task.memory >> 20);
         if let Some(signal) = self.status.signal() {
+            if let Some(name) = from_outside(signal) {
+                return Err(Rejection::CompilerKilled(name));
+            }
             return match signal {
                 _ if signal == Signal::XCPU.as_raw() => {
                     limit(format!("{} s of CPU time", task.cpu_seconds))
@@ -141,6 +144,19 @@ impl Ended {
     }
 }
 
+/// The name of a signal that no program brings upon itself: somebody sent it, or the kernel did when
+/// the machine ran out of memory.
+fn from_outside(signal: i32) -> Option<&'static str> {
+    let all = [
+        (Signal::KILL, "SIGKILL"),
+        (Signal::TERM, "SIGTERM"),
+        (Signal::INT, "SIGINT"),
+        (Signal::HUP, "SIGHUP"),
+        (Signal::QUIT, "SIGQUIT"),
+    ];
+    all.into_iter().find(|(sent, _)| sent.as_raw() == signal).map(|(_, name)| name)
+}
+
 /// A child has a low priority, so on a busy machine its CPU time takes several times as long; one
 /// that takes longer than this waits for something that does not come.
 const WALL_PER_CPU: u32 = 4;
@@ -178,6 +194,9 @@ mod tests {
         assert_eq!(done, Err(Rejection::CompileLimit("30 s of CPU time".into())));
         let done = shell("echo memory allocation of 7 bytes failed >&2; kill -ABRT $$").await;
         assert_eq!(done, Err(Rejection::CompileLimit("2048 MiB of memory".into())));
+        for (kill, name) in [("kill -KILL $$", "SIGKILL"), ("kill $$", "SIGTERM")] {
+            assert_eq!(shell(kill).await, Err(Rejection::CompilerKilled(name)));
+        }
         let done = shell("echo 'index out of bounds' >&2; exit 101").await;
         let crash = "exit status: 101: index out of bounds".to_owned();
         assert_eq!(done, Err(Rejection::CompilerCrashed(crash)));

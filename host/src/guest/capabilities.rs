@@ -4,24 +4,25 @@
 //! host's is read once. Ends with the plugin.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_config::WasiConfigVariables;
 
-use super::Output;
+use super::directory::Directory;
+use super::http::Allowed;
 use super::keyvalue::{Store, Stores};
 use super::network::{Granted, Network};
-use crate::manifest::{Access, DirGrant, EnvValue, Grants, HttpHost};
+use super::{Output, Resolver};
+use crate::manifest::{Access, DirGrant, EnvValue, Grants};
 
 /// The opened grants of one plugin.
 pub(crate) struct Capabilities {
     env: Vec<(String, String)>,
     files: WasiFilesystemCtx,
     network: Option<Arc<Granted>>,
-    http: Arc<[HttpHost]>,
+    http: Arc<Allowed>,
     config: WasiConfigVariables,
     keyvalue: BTreeMap<String, Arc<Store>>,
 }
@@ -67,19 +68,25 @@ pub enum GrantError {
 }
 
 impl Capabilities {
-    /// Opens what `grants` names; stores are those of the host.
+    /// Opens what `grants` names; stores and the resolver are those of the host.
     ///
     /// # Errors
     /// Names what cannot be opened, and why.
-    pub(crate) fn open(grants: &Grants, stores: &Stores) -> Result<Self, GrantError> {
+    pub(crate) fn open(
+        grants: &Grants,
+        stores: &Stores,
+        resolver: &Resolver,
+    ) -> Result<Self, GrantError> {
         let stored = grants.keyvalue.iter().flatten();
         let store = |(name, store): (&String, &String)| Ok((name.clone(), stores.open(store)?));
-        let network = (!grants.network.is_empty()).then(|| Granted::new(&grants.network));
+        let resolver = resolver.for_plugin();
+        let http = Allowed::new(grants.http.clone().unwrap_or_default(), resolver.clone());
+        let network = (!grants.network.is_empty()).then(|| Granted::new(&grants.network, resolver));
         Ok(Self {
             env: grants.env.iter().map(variable).collect::<Result<_, _>>()?,
             files: files(&grants.dirs)?,
             network: network.map(Arc::new),
-            http: grants.http.clone().unwrap_or_default().into(),
+            http: Arc::new(http),
             config: config(grants),
             keyvalue: stored.map(store).collect::<Result<_, _>>()?,
         })
@@ -97,7 +104,7 @@ impl Capabilities {
         (wasi, network)
     }
 
-    pub(super) fn http(&self) -> &Arc<[HttpHost]> {
+    pub(super) fn http(&self) -> &Arc<Allowed> {
         &self.http
     }
 
@@ -131,31 +138,16 @@ fn files(dirs: &[DirGrant]) -> Result<WasiFilesystemCtx, GrantError> {
             path: dir.host.display().to_string(),
             reason,
         };
-        check(&dir.host).map_err(failed)?;
+        let directory = Directory::open(dir).map_err(failed)?;
         let access = match dir.access {
             Access::Read => FsPerms::ReadOnly,
             Access::Write => FsPerms::ReadWrite,
         };
         builder
-            .preopened_dir(&dir.host, &dir.guest, access)
+            .preopened_dir(directory.path(), &dir.guest, access)
             .map_err(|error| failed(format!("{error:#}")))?;
     }
     Ok(builder.build().filesystem().clone())
-}
-
-/// A link could be turned elsewhere by whoever may write where it lies, also by another plugin.
-fn check(path: &Path) -> Result<(), String> {
-    match std::fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => Ok(()),
-        Ok(metadata) if metadata.is_symlink() => {
-            Err("it is a symbolic link; name the directory that it leads to".into())
-        }
-        Ok(_) => Err("it is a file; name the directory that it is in".into()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err("it is not there; make it, or name the directory that is meant".into())
-        }
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 fn config(grants: &Grants) -> WasiConfigVariables {
@@ -174,10 +166,11 @@ const MAX_RANDOM: u64 = 1 << 20;
 mod tests {
     use super::*;
     use crate::manifest::Manifest;
+    use std::path::Path;
 
     fn open(text: &str, folder: &Path) -> Result<Capabilities, GrantError> {
         let grants = Manifest::parse(text, folder).expect("it holds").grants;
-        Capabilities::open(&grants, &Stores::default())
+        Capabilities::open(&grants, &Stores::default(), &Resolver::system())
     }
 
     #[test]
@@ -192,14 +185,8 @@ mod tests {
         assert_eq!(grant("data"), Ok(()));
         let missing = grant("missing").unwrap_err();
         assert!(missing.starts_with("line 1, column 16: the directory "), "{missing}");
-        assert!(missing.contains("/missing cannot be granted: it is not there"), "{missing}");
-        assert!(grant("file").unwrap_err().contains("it is a file"));
-        #[cfg(unix)]
-        {
-            let link = folder.path().join("link");
-            std::os::unix::fs::symlink(folder.path().join("data"), link).unwrap();
-            assert!(grant("link").unwrap_err().contains("symbolic link"));
-        }
+        assert!(missing.contains("/missing is not there; make it"), "{missing}");
+        assert!(grant("file").unwrap_err().contains("file is a file"));
     }
 
     #[test]

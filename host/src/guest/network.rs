@@ -3,33 +3,32 @@
 //! A name is granted, not the addresses behind it: those are learned when the guest looks the name
 //! up, by this store and for it alone. Nothing listens, ever.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use wasmtime::component::{HasData, Linker, Resource};
 use wasmtime_wasi::WasiCtxBuilder;
+use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup;
 use wasmtime_wasi::p2::bindings::sockets::network::{self, ErrorCode, IpAddress};
-use wasmtime_wasi::p2::{DynPollable, SocketError};
-use wasmtime_wasi::sockets::{
-    SocketAddrUse, WasiSocketsCtx, WasiSocketsCtxView, WasiSocketsView as _,
-};
+use wasmtime_wasi::p2::{DynPollable, Pollable, SocketError, subscribe};
+use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsView as _};
 
 use super::Guest;
+use super::resolve::{LookUpError, Resolver};
 use crate::manifest::{HostName, NetworkHost};
 
 /// What one plugin may talk to.
 pub(super) struct Granted {
     hosts: Vec<NetworkHost>,
-    /// Looks up every name. Only [`Lookup`] uses it, after it has checked the name.
-    resolver: WasiSocketsCtx,
+    resolver: Resolver,
 }
 
 impl Granted {
-    pub(super) fn new(hosts: &[NetworkHost]) -> Self {
-        let mut any = WasiCtxBuilder::new().allow_ip_name_lookup(true).build();
-        Self { hosts: hosts.to_vec(), resolver: any.sockets().clone() }
+    pub(super) fn new(hosts: &[NetworkHost], resolver: Resolver) -> Self {
+        Self { hosts: hosts.to_vec(), resolver }
     }
 
     /// The grants that `name` has.
@@ -47,8 +46,6 @@ impl Granted {
 pub(super) struct Network {
     granted: Option<Arc<Granted>>,
     learned: Arc<Learned>,
-    /// The grants that each look-up under way has, by its handle.
-    lookups: HashMap<u32, Vec<NetworkHost>>,
 }
 
 /// Addresses that names of grants turned out to have.
@@ -60,7 +57,7 @@ struct Learned {
 
 impl Network {
     pub(super) fn new(granted: Option<Arc<Granted>>) -> Self {
-        Self { granted, learned: Arc::default(), lookups: HashMap::new() }
+        Self { granted, learned: Arc::default() }
     }
 
     /// Opens the sockets of `builder` for what is granted, if anything is.
@@ -71,6 +68,68 @@ impl Network {
             let allowed = allows(&granted, &learned, address, purpose);
             Box::pin(std::future::ready(allowed))
         });
+    }
+
+    /// Begins to look `name` up, if that is granted.
+    fn look_up(&self, name: &str) -> Option<Looking> {
+        let granted = self.granted.as_ref()?;
+        let grants = granted.of_name(name);
+        if grants.is_empty() {
+            return None;
+        }
+        let name = name.to_owned();
+        let resolver = granted.resolver.clone();
+        let look_up = async move {
+            let found = resolver.look_up(name.clone()).await;
+            found.inspect_err(|error| tracing::debug!(name, "not reached: {error}"))
+        };
+        Some(Looking { state: State::Under(Box::pin(look_up)), grants })
+    }
+}
+
+/// A look-up that a guest has begun.
+struct Looking {
+    state: State,
+    /// Those that its name has.
+    grants: Vec<NetworkHost>,
+}
+
+enum State {
+    Under(Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, LookUpError>> + Send>>),
+    Found(std::vec::IntoIter<IpAddr>),
+    Failed(ErrorCode),
+}
+
+impl Looking {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let State::Under(look_up) = &mut self.state {
+            let Poll::Ready(found) = look_up.as_mut().poll(context) else { return Poll::Pending };
+            self.state = match found {
+                Ok(addresses) => State::Found(addresses.into_iter()),
+                Err(LookUpError::Unknown(_)) => State::Failed(ErrorCode::NameUnresolvable),
+                Err(LookUpError::Inside(_)) => State::Failed(ErrorCode::PermanentResolverFailure),
+                Err(LookUpError::Late) => State::Failed(ErrorCode::TemporaryResolverFailure),
+            };
+        }
+        Poll::Ready(())
+    }
+
+    /// What it has found, as far as it has come.
+    fn next(&mut self) -> Result<Option<IpAddr>, ErrorCode> {
+        // Whoever wants to be woken subscribes.
+        let _ = self.poll(&mut Context::from_waker(Waker::noop()));
+        match &mut self.state {
+            State::Under(_) => Err(ErrorCode::WouldBlock),
+            State::Found(addresses) => Ok(addresses.next()),
+            State::Failed(code) => Err(*code),
+        }
+    }
+}
+
+#[async_trait]
+impl Pollable for Looking {
+    async fn ready(&mut self) {
+        std::future::poll_fn(|context| self.poll(context)).await;
     }
 }
 
@@ -130,19 +189,12 @@ fn view(guest: &mut Guest) -> Lookup<'_> {
     Lookup(guest)
 }
 
-impl Lookup<'_> {
-    /// Does `what` with a resolver that looks up every name.
-    fn resolve<T>(
-        &mut self,
-        granted: &Granted,
-        what: impl FnOnce(&mut WasiSocketsCtxView<'_>) -> T,
-    ) -> T {
-        let mut resolver = granted.resolver.clone();
-        what(&mut WasiSocketsCtxView { ctx: &mut resolver, table: self.0.sockets().table })
-    }
-}
-
 type Stream = Resource<ip_name_lookup::ResolveAddressStream>;
+
+/// What `stream` stands for: the interface has a type of its own, which nobody else can make.
+fn looking(stream: &Stream) -> Resource<Looking> {
+    Resource::new_borrow(stream.rep())
+}
 
 impl ip_name_lookup::Host for Lookup<'_> {
     fn resolve_addresses(
@@ -150,35 +202,34 @@ impl ip_name_lookup::Host for Lookup<'_> {
         network: Resource<ip_name_lookup::Network>,
         name: String,
     ) -> Result<Stream, SocketError> {
-        let granted = self.0.network().granted.clone();
-        let grants = granted.as_ref().map(|granted| granted.of_name(&name)).unwrap_or_default();
-        let Some(granted) = granted.filter(|_| !grants.is_empty()) else {
+        self.0.sockets().table.get(&network)?;
+        let Some(looking) = self.0.network().look_up(&name) else {
             return Err(ErrorCode::PermanentResolverFailure.into());
         };
-        let stream = self.resolve(&granted, |all| all.resolve_addresses(network, name))?;
-        self.0.network().lookups.insert(stream.rep(), grants);
-        Ok(stream)
+        let looking = self.0.sockets().table.push(looking)?;
+        Ok(Resource::new_own(looking.rep()))
     }
 }
 
 impl ip_name_lookup::HostResolveAddressStream for Lookup<'_> {
     fn resolve_next_address(&mut self, stream: Stream) -> Result<Option<IpAddress>, SocketError> {
-        let rep = stream.rep();
-        let next = self.0.sockets().resolve_next_address(stream)?;
-        let network = self.0.network();
-        if let (Some(address), Some(grants)) = (&next, network.lookups.get(&rep)) {
-            network.learned.add(ip(address), grants);
+        let learned = Arc::clone(&self.0.network().learned);
+        let looking = self.0.sockets().table.get_mut(&looking(&stream))?;
+        let next = looking.next()?;
+        if let Some(address) = next {
+            learned.add(address, &looking.grants);
         }
-        Ok(next)
+        Ok(next.map(IpAddress::from))
     }
 
     fn subscribe(&mut self, stream: Stream) -> wasmtime::Result<Resource<DynPollable>> {
-        self.0.sockets().subscribe(stream)
+        subscribe(self.0.sockets().table, looking(&stream))
     }
 
     fn drop(&mut self, stream: Stream) -> wasmtime::Result<()> {
-        self.0.network().lookups.remove(&stream.rep());
-        ip_name_lookup::HostResolveAddressStream::drop(&mut self.0.sockets(), stream)
+        let looking: Resource<Looking> = Resource::new_own(stream.rep());
+        self.0.sockets().table.delete(looking)?;
+        Ok(())
     }
 }
 
@@ -202,13 +253,6 @@ impl network::HostNetwork for Lookup<'_> {
     }
 }
 
-fn ip(address: &IpAddress) -> IpAddr {
-    match *address {
-        IpAddress::Ipv4((a, b, c, d)) => IpAddr::from([a, b, c, d]),
-        IpAddress::Ipv6((a, b, c, d, e, f, g, h)) => IpAddr::from([a, b, c, d, e, f, g, h]),
-    }
-}
-
 /// Addresses that one store learns: a name has some.
 const MAX_LEARNED: usize = 256;
 
@@ -221,7 +265,7 @@ mod tests {
     fn granted(hosts: &str) -> Granted {
         let text = format!("grants.network = {hosts}");
         let grants = Manifest::parse(&text, Path::new("/")).expect("it holds").grants;
-        Granted::new(&grants.network)
+        Granted::new(&grants.network, Resolver::system())
     }
 
     #[test]

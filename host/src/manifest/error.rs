@@ -41,20 +41,43 @@ pub struct Problem {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManifestError {
     problems: Vec<Problem>,
+    more: usize,
+}
+
+/// What is wrong so far, of a text that may have nothing right in it.
+#[derive(Debug, Default)]
+pub(super) struct Problems {
+    all: Vec<Problem>,
+    more: usize,
+}
+
+impl Problems {
+    /// One more; `place` is asked only when there is room for it.
+    pub(super) fn add(&mut self, place: impl FnOnce() -> Place, text: impl Into<String>) {
+        if self.all.len() >= MAX_SHOWN {
+            self.more += 1;
+            return;
+        }
+        let mut text = text.into();
+        text.truncate(text.floor_char_boundary(MAX_TEXT));
+        let problem = Problem { place: place(), text };
+        if !self.all.contains(&problem) {
+            self.all.push(problem);
+        }
+    }
+
+    /// `Ok` without problems; the error has them in the order of the text.
+    pub(super) fn check(mut self) -> Result<(), ManifestError> {
+        if self.all.is_empty() {
+            return Ok(());
+        }
+        self.all.sort_by_key(|problem| problem.place);
+        Err(ManifestError { problems: self.all, more: self.more })
+    }
 }
 
 impl ManifestError {
-    /// `Ok` without problems; the error has them in the order of the text.
-    pub(super) fn check(mut problems: Vec<Problem>) -> Result<(), Self> {
-        if problems.is_empty() {
-            return Ok(());
-        }
-        problems.sort_by_key(|problem| problem.place);
-        problems.dedup();
-        Err(Self { problems })
-    }
-
-    /// What is wrong, in the order of the text.
+    /// What is wrong, in the order of the text: the first twenty that were found.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
@@ -64,11 +87,11 @@ impl std::error::Error for ManifestError {}
 
 impl fmt::Display for ManifestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Problem { place, text }) in self.problems.iter().take(MAX_SHOWN).enumerate() {
+        for (index, Problem { place, text }) in self.problems.iter().enumerate() {
             let gap = if index == 0 { "" } else { "; " };
             write!(f, "{gap}{place}: {text}")?;
         }
-        match self.problems.len().saturating_sub(MAX_SHOWN) {
+        match self.more {
             0 => Ok(()),
             more => write!(f, "; and {more} more"),
         }
@@ -76,7 +99,10 @@ impl fmt::Display for ManifestError {
 }
 
 /// Problems told at once: who mends these sees the others at the next look.
-const MAX_SHOWN: usize = 8;
+const MAX_SHOWN: usize = 20;
+
+/// Bytes of one, which quotes no more than 200 of the text itself.
+const MAX_TEXT: usize = 600;
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::error::{ManifestError, Problem};
+use super::error::{ManifestError, Problems};
 use super::limits::{self, Given, LimitOverrides};
 use super::reader::{Range, Reader, Table};
 use super::resolve::PluginDefaults;
@@ -60,14 +60,14 @@ impl Plugins {
     /// A maximum below the default would be none.
     fn check(&self, limits: &HostLimits) -> Result<(), ManifestError> {
         let (usual, most) = (limits.plugin_defaults(), &limits.maximum);
-        let mut problems = Vec::new();
+        let mut problems = Problems::default();
         let mut low = |key: &str, given: Option<super::Place>| {
             if let Some(place) = given {
                 let text = format!(
                     "`plugins.maximum.{key}` is lower than what every plugin gets; lower \
                      `{key}` in [plugins.limits] as well"
                 );
-                problems.push(Problem { place, text });
+                problems.add(|| place, text);
             }
         };
         macro_rules! hold {
@@ -80,7 +80,7 @@ impl Plugins {
         hold!(hostcall_bytes "hostcall-bytes", arguments "arguments", result "result");
         hold!(deadline_cap "deadline-cap", log_rate "log-rate");
         hold!(concurrency "concurrency", queue "queue");
-        ManifestError::check(problems)
+        problems.check()
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use super::error::Place;
 use super::place::{HttpHost, NetworkHost};
 use super::reader::{Item, Table};
+use super::units::quoted;
 
 /// What a plugin may reach. The default is nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub enum EnvValue {
 pub struct DirGrant {
     /// Where it is.
     pub host: PathBuf,
+    /// The folder that it was named in relation to; the root, when it was not.
+    pub base: PathBuf,
     /// Where the plugin sees it.
     pub guest: String,
     /// Whether the plugin may change it.
@@ -138,8 +141,8 @@ fn env(table: &Table<'_>) -> BTreeMap<String, EnvValue> {
 }
 
 fn variable(name: String, item: &Item<'_>) -> Option<(String, EnvValue)> {
-    if name.is_empty() || name.contains(['=', '\0']) {
-        item.wrong("a variable's name is not empty and has no `=` in it");
+    if name.is_empty() || name.len() > MAX_VARIABLE || name.contains(['=', '\0']) {
+        item.wrong(format!("a variable's name has 1 to {MAX_VARIABLE} bytes and no `=` in it"));
         return None;
     }
     if !item.is_table() {
@@ -152,7 +155,12 @@ fn variable(name: String, item: &Item<'_>) -> Option<(String, EnvValue)> {
         item.wrong("write text, or { from-env = \"NAME\" } for a variable of the host's");
         return None;
     };
-    Some((name, EnvValue::FromHost(plain(&from)?)))
+    let host = plain(&from)?;
+    if host.len() > MAX_VARIABLE {
+        from.wrong(format!("a variable's name has at most {MAX_VARIABLE} bytes"));
+        return None;
+    }
+    Some((name, EnvValue::FromHost(host)))
 }
 
 /// Text that a C program can have in its environment.
@@ -173,7 +181,8 @@ fn dirs(table: &Table<'_>, folder: &Path) -> Vec<DirGrant> {
     for item in elements {
         let Some(dir) = dir(&item, folder) else { continue };
         if all.iter().any(|other| other.guest == dir.guest) {
-            item.wrong(format!("the plugin would see two directories as {:?}", dir.guest));
+            let guest = quoted(&dir.guest);
+            item.wrong(format!("the plugin would see two directories as {guest}"));
             continue;
         }
         all.push(dir);
@@ -195,12 +204,19 @@ fn dir(item: &Item<'_>, folder: &Path) -> Option<DirGrant> {
         Some(None) => return None,
     };
     let path = plain(&host)?;
+    if path.len() > MAX_DIRECTORY {
+        host.wrong(format!("has {} bytes; a path has at most {MAX_DIRECTORY}", path.len()));
+        return None;
+    }
     if path.is_empty() {
         host.wrong("names no directory; `.` is the manifest's own");
         return None;
     }
     let guest = guest_path(&guest)?;
-    Some(DirGrant { host: folder.join(path), guest, access, place: item.place() })
+    let host = folder.join(&path);
+    let root = host.ancestors().last().filter(|_| Path::new(&path).is_absolute());
+    let base = root.unwrap_or(folder).to_owned();
+    Some(DirGrant { host, base, guest, access, place: item.place() })
 }
 
 fn guest_path(item: &Item<'_>) -> Option<String> {
@@ -229,6 +245,12 @@ fn store(name: &str, item: &Item<'_>) -> Option<String> {
     }
     Some(store.to_owned())
 }
+
+/// Bytes of a variable's name; those of people have some ten.
+const MAX_VARIABLE: usize = 256;
+
+/// Bytes of a path, as operating systems have it.
+const MAX_DIRECTORY: usize = 4096;
 
 /// As long as a service's name.
 const MAX_STORE: usize = 64;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::error::Place;
 use super::reader::{Item, Range, Table};
+use crate::limits::LONGEST;
 
 /// A value and where the text gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +134,7 @@ const RESULT: Range =
     Range { of: 2..=16 << 20, why: "`[]` has two bytes, and the wire protocol takes no more" };
 
 pub(super) const DEADLINE: Range = Range {
-    of: 1..=24 * 3_600_000,
+    of: 1..=LONGEST.as_secs() * 1000,
     why: "no call ends in less than a millisecond for certain, and none is waited for longer than \
           a day",
 };

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use super::units::quoted;
+
 /// Where a plugin may connect to: one host, and one port of it or all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkHost {
@@ -54,7 +56,8 @@ impl HttpHost {
     /// Reads `HOST`, `HOST:PORT`, `*.HOST`.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         if text.contains("://") || text.contains('/') {
-            return Err(format!("{text:?} is a URL; write its host alone, as in api.example.com"));
+            let url = quoted(text);
+            return Err(format!("{url} is a URL; write its host alone, as in api.example.com"));
         }
         let (subdomains, text) = match text.strip_prefix("*.") {
             Some(rest) => (true, rest),
@@ -94,7 +97,7 @@ impl HostName {
             !label.is_empty() && label.len() <= 63 && label.chars().all(ordinary)
         };
         if text.len() > 253 || !text.split('.').all(label) {
-            return Err(format!("{text:?} is no host; {HOW}"));
+            return Err(format!("{} is no host; {HOW}", quoted(text)));
         }
         Ok(Self::Name(text.to_ascii_lowercase()))
     }
@@ -108,7 +111,7 @@ fn split(text: &str) -> Result<(&str, Option<u16>), String> {
     match text.rsplit_once(':') {
         None => Ok((text, None)),
         Some((host, port)) => match port.parse() {
-            Ok(0) | Err(_) => Err(format!("{port:?} is no port from 1 to 65535; {HOW}")),
+            Ok(0) | Err(_) => Err(format!("{} is no port from 1 to 65535; {HOW}", quoted(port))),
             Ok(port) => Ok((host, Some(port))),
         },
     }

@@ -11,13 +11,13 @@ use jackfield_wire::ty::nearest;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{ManifestError, Place, Problem};
+use super::error::{ManifestError, Place, Problems};
 use super::units;
 
 /// A text and what is wrong with it so far.
 pub(super) struct Reader<'i> {
     text: &'i str,
-    problems: RefCell<Vec<Problem>>,
+    problems: RefCell<Problems>,
     /// The paths that were asked for.
     known: RefCell<Vec<String>>,
 }
@@ -56,11 +56,11 @@ impl<'i> Reader<'i> {
     }
 
     fn problem(&self, at: usize, text: String) {
-        self.problems.borrow_mut().push(Problem { place: Place::of(self.text, at), text });
+        self.problems.borrow_mut().add(|| Place::of(self.text, at), text);
     }
 
     fn end(self) -> Result<(), ManifestError> {
-        ManifestError::check(self.problems.into_inner())
+        self.problems.into_inner().check()
     }
 }
 

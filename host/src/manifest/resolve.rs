@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use super::error::{ManifestError, Problem};
+use super::error::{ManifestError, Problems};
 use super::limits::{Given, LimitOverrides};
 use super::units::{show_duration, show_size};
 use super::{Instances, Manifest};
@@ -42,9 +42,9 @@ impl Manifest {
         host: &HostLimits,
         defaults: &PluginDefaults,
     ) -> Result<PluginSettings, ManifestError> {
-        let mut resolving = Resolving { problems: Vec::new() };
+        let mut resolving = Resolving { problems: Problems::default() };
         let limits = resolving.limits(&self.limits, host);
-        ManifestError::check(resolving.problems)?;
+        resolving.problems.check()?;
         Ok(PluginSettings {
             limits,
             instances: self.instances.unwrap_or(defaults.instances),
@@ -54,7 +54,7 @@ impl Manifest {
 }
 
 struct Resolving {
-    problems: Vec<Problem>,
+    problems: Problems,
 }
 
 impl Resolving {
@@ -96,7 +96,7 @@ impl Resolving {
                 "`limits.{key}` asks for {value}, and this host allows a plugin {most}; lower it, \
                  or raise `{key}` in [plugins.maximum] of the host's settings"
             );
-            return self.problems.push(Problem { place, text });
+            return self.problems.add(|| place, text);
         }
         *limit = value;
     }
@@ -112,7 +112,7 @@ impl Resolving {
                 "`limits.deadline` is {value}, and no call of this plugin gets more than {cap}; \
                  lower it, or raise `limits.deadline-cap`"
             );
-            return self.problems.push(Problem { place, text });
+            return self.problems.add(|| place, text);
         }
         limits.deadline = value;
     }
@@ -126,7 +126,7 @@ impl Resolving {
             "`limits.stack` asks for {value}, and every plugin of this host has {host}, because \
              the engine has one stack size for all; raise `stack` in [host] of the host's settings"
         );
-        self.problems.push(Problem { place, text });
+        self.problems.add(|| place, text);
     }
 }
 

@@ -222,6 +222,38 @@ fn every_key_is_in_the_document_and_so_is_its_default() {
 }
 
 #[test]
+fn a_text_with_nothing_right_in_it_is_told_so_in_some_lines() {
+    let unknown: String = (0..4000).map(|n| format!("key-{n} = 1\n")).collect();
+    let long = "x".repeat(60_000);
+    let many: Vec<_> = (0..2000).map(|_| "\"a b\"").collect();
+    for text in [
+        unknown,
+        format!("{long} = 1"),
+        format!("version = \"{long}\""),
+        format!("service = \"{long}\""),
+        format!("instances.strategy = \"{long}\""),
+        format!("limits.memory = \"{long}\""),
+        format!("limits.deadline = \"1 {long}\""),
+        format!("grants.network = [\"{long}\"]"),
+        format!("grants.network = [{}]", many.join(", ")),
+        format!("grants.http = [\"https://{long}\"]"),
+        format!("grants.env = {{ {long} = \"\" }}"),
+        format!("grants.env = {{ A = {{ from-env = \"{long}\" }} }}"),
+        format!("grants.dirs = [{{ host = \"{long}\", guest = \"/\" }}]"),
+        format!("grants.keyvalue = {{ a = \"{long}\" }}"),
+        format!("version = \"{}\"", "\\u0001".repeat(9000)),
+    ] {
+        let error = parse(&text).expect_err("it is wrong");
+        assert!(error.problems().len() <= 20);
+        let said = error.to_string();
+        assert!(said.len() < 4000, "{} bytes: {said}", said.len());
+    }
+    let error = parse(&(0..25).map(|n| format!("key-{n} = 1\n")).collect::<String>());
+    let said = error.expect_err("it is wrong").to_string();
+    assert!(said.ends_with("; and 5 more"), "{said}");
+}
+
+#[test]
 fn the_manifest_of_the_example_plugin_holds() {
     let manifest = parse(include_str!("../../../plugins/calc/calc.toml")).expect("it holds");
     assert_eq!(manifest.limits.memory.expect("it gives one").value, 16 << 20);

@@ -13,11 +13,11 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         "s" => 1.0,
         "m" | "min" => 60.0,
         "h" => 3600.0,
-        _ => return Err(format!("{unit:?} is no unit of time; {HOW_LONG}")),
+        _ => return Err(format!("{} is no unit of time; {HOW_LONG}", quoted(unit))),
     };
     match Duration::try_from_secs_f64(number * seconds) {
         Ok(duration) if duration >= Duration::from_millis(1) => Ok(duration),
-        _ => Err(format!("{text:?} is not between 1ms and what fits; {HOW_LONG}")),
+        _ => Err(format!("{} is not between 1ms and what fits; {HOW_LONG}", quoted(text))),
     }
 }
 
@@ -27,11 +27,11 @@ pub(super) fn parse_size(text: &str) -> Result<u64, String> {
     let (_, bytes) = SIZES
         .iter()
         .find(|(name, _)| *name == unit)
-        .ok_or_else(|| format!("{unit:?} is no unit of size; {HOW_LARGE}"))?;
+        .ok_or_else(|| format!("{} is no unit of size; {HOW_LARGE}", quoted(unit)))?;
     // Above 2^53 the product is not exact, and above every range that a limit has.
     let size = number * bytes;
     if !(0.0..=9e15).contains(&size) || size.fract() != 0.0 {
-        return Err(format!("{text:?} is no whole number of bytes; {HOW_LARGE}"));
+        return Err(format!("{} is no whole number of bytes; {HOW_LARGE}", quoted(text)));
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
     Ok(size as u64)
@@ -40,11 +40,22 @@ pub(super) fn parse_size(text: &str) -> Result<u64, String> {
 fn number_and_unit<'t>(text: &'t str, how: &str) -> Result<(f64, &'t str), String> {
     let unit_at = text
         .find(|c: char| c.is_ascii_alphabetic())
-        .ok_or_else(|| format!("{text:?} has no unit; {how}"))?;
+        .ok_or_else(|| format!("{} has no unit; {how}", quoted(text)))?;
     let (number, unit) = text.split_at(unit_at);
     let number = number.trim();
-    let number = number.parse().map_err(|_| format!("{number:?} is no number; {how}"))?;
+    let number = number.parse().map_err(|_| format!("{} is no number; {how}", quoted(number)))?;
     Ok((number, unit.trim_end()))
+}
+
+/// What somebody wrote, in quotes, and no more of it than shows what is meant.
+pub(super) fn quoted(text: &str) -> String {
+    let start: String = text.chars().take(MAX_QUOTED).collect();
+    let mut shown = format!("{start:?}");
+    if start.len() < text.len() || shown.len() > MAX_QUOTED {
+        shown.truncate(shown.floor_char_boundary(MAX_QUOTED));
+        shown.push_str("…\"");
+    }
+    shown
 }
 
 /// `bytes` in the largest unit that needs no fraction.
@@ -77,6 +88,9 @@ const SIZES: [(&str, f64); 7] = [
     ("MB", 1e6),
     ("GB", 1e9),
 ];
+
+/// Bytes of a text that are shown of it.
+const MAX_QUOTED: usize = 200;
 
 const HOW_LONG: &str = "write 500ms, 2s or 1m";
 const HOW_LARGE: &str = "write 512 KiB, 64 MiB or 1 GiB";

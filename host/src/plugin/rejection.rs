@@ -150,6 +150,13 @@ pub enum Rejection {
     /// The process that compiled it broke on it.
     #[error("the compiler broke on it ({0}); build it with other tools, and report this")]
     CompilerCrashed(String),
+    /// The process that compiled it was killed by somebody else.
+    #[error(
+        "the process that compiled it was killed from outside ({0}: by the system for want of \
+         memory, or by somebody); it is compiled again up to four times, after 5, 10, 20 and 40 \
+         seconds, and after that when its file changes"
+    )]
+    CompilerKilled(&'static str),
     /// There is no process to compile it.
     #[error("it could not be compiled now: {0}; it is tried again in a few seconds")]
     CompilerUnavailable(String),

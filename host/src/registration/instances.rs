@@ -45,9 +45,12 @@ impl HostPlace {
         if let Some(from) = snapshot.instead_of(plugin.service().as_str()) {
             instance.metadata.insert(ROLLED_BACK.into(), from.short());
         }
+        if let Some(because) = snapshot.given_up_because(plugin.service().as_str()) {
+            instance.metadata.insert(GIVEN_UP.into(), cut(because));
+        }
         if let Some(told) = plugin.watch().quarantine() {
             // It stays healthy for the registry: somebody has to make the calls of its trial.
-            instance.metadata.insert(QUARANTINED.into(), cut(told.reason()));
+            instance.metadata.insert(QUARANTINED.into(), cut(&told.reason()));
         }
         instance
     }
@@ -94,6 +97,9 @@ const QUARANTINED: &str = "quarantined";
 
 /// The metadata key of the generation that does not serve because the one before it does again.
 const ROLLED_BACK: &str = "rolled-back-from";
+
+/// The metadata key of what that generation did, when nobody ordered to leave it.
+const GIVEN_UP: &str = "rolled-back-because";
 
 /// Characters of a reason; a registry takes 4 KiB of metadata from an instance.
 const MAX_REASON: usize = 500;

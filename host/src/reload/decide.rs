@@ -73,6 +73,8 @@ pub(super) enum Ended {
     Changing,
     /// The host could not, which is not the file's fault: to be tried again after a while.
     Unable,
+    /// The same, and it may be the file's fault after all: to be tried again some times.
+    Killed,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +94,8 @@ struct State {
     again: Option<Duration>,
     /// Loads in a row that a newer version ended.
     abandoned: u32,
+    /// Loads of this stamp that somebody else ended.
+    killed: u32,
 }
 
 impl State {
@@ -141,6 +145,7 @@ impl Folder {
                     waits_for_room: false,
                     again: None,
                     abandoned: known.map_or(0, |state| state.abandoned),
+                    killed: 0,
                 },
             };
             self.files.insert(look.name, state);
@@ -198,6 +203,12 @@ impl Folder {
             Ended::NoRoom => (state.done, state.waits_for_room) = (Some(stamp), true),
             Ended::Changing => (state.since, state.settled) = (now, false),
             Ended::Unable => (state.done, state.again) = (Some(stamp), Some(now + RETRY)),
+            Ended::Killed => {
+                let pause = RETRY * 2_u32.pow(state.killed.min(MAX_KILLED));
+                state.again = (state.killed < MAX_KILLED).then_some(now + pause);
+                state.done = Some(stamp);
+                state.killed += 1;
+            }
         }
         true
     }
@@ -224,6 +235,10 @@ pub(super) const STILL: Duration = Duration::from_millis(200);
 
 /// Time until the host tries again what it could not: a process that it could not start, say.
 const RETRY: Duration = Duration::from_secs(5);
+
+/// How often a load is tried again that somebody else killed, each time after twice the time: a file
+/// whose compilation takes a machine's memory would have other programs killed as well.
+const MAX_KILLED: u32 = 4;
 
 /// Loads of one file in a row that newer versions may end; the next one goes on to its end.
 const MAX_ABANDONED: u32 = 3;
@@ -395,6 +410,26 @@ mod tests {
             assert_eq!(folder.next_load(now), load(expected));
             folder.finished(now, stamp(size - 1));
         }
+    }
+
+    #[test]
+    fn a_load_that_is_killed_is_tried_again_some_times_and_after_a_change() {
+        let mut folder = Folder::default();
+        folder.look(MS, vec![look("a.wasm", 1)]);
+        let mut now = 300 * MS;
+        for seconds in [5, 10, 20, 40] {
+            assert_eq!(folder.next_load(now), load("a.wasm"));
+            assert!(folder.finished(now, Ended::Killed));
+            assert!(folder.is_settled());
+            let then = now + seconds * 1000 * MS;
+            assert_eq!(folder.next_load(then - MS), None);
+            now = then;
+        }
+        assert_eq!(folder.next_load(now), load("a.wasm"));
+        folder.finished(now, Ended::Killed);
+        assert_eq!(folder.wake_at(), None);
+        folder.look(now, vec![look("a.wasm", 2)]);
+        assert_eq!(folder.next_load(now + STILL), load("a.wasm"));
     }
 
     #[test]

@@ -118,9 +118,18 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Content, Rejection> {
 /// The manifest beside the plugin `path`; without one the manifest that says nothing.
 ///
 /// # Errors
-/// Why it cannot be read, or what is wrong with it.
+/// Why it cannot be read, also when it is being written, or what is wrong with it.
 pub(crate) fn manifest(path: &Path) -> Result<Manifest, Rejection> {
-    Ok(manifest_file(path)?.manifest)
+    match manifest_file(path)? {
+        Some(beside) => Ok(beside.manifest),
+        None => Err(unreadable_manifest(path, "it changed while it was read; try again")),
+    }
+}
+
+fn unreadable_manifest(path: &Path, reason: impl Into<String>) -> Rejection {
+    let path = path.with_extension("toml");
+    let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    Rejection::ManifestFile { file, reason: reason.into() }
 }
 
 /// A manifest, and what it was read from.
@@ -132,20 +141,17 @@ pub(super) struct ManifestFile {
     pub(super) stamp: Option<FileStamp>,
 }
 
-/// The same, with what tells one version from the next.
+/// The same, with what tells one version from the next; `None` while it is being written.
 ///
 /// # Errors
-/// As [`manifest`].
-pub(super) fn manifest_file(path: &Path) -> Result<ManifestFile, Rejection> {
+/// Why it cannot be read, or what is wrong with it.
+pub(super) fn manifest_file(path: &Path) -> Result<Option<ManifestFile>, Rejection> {
     let path = path.with_extension("toml");
-    let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let unreadable = |reason: String| Rejection::ManifestFile { file: file.clone(), reason };
+    let unreadable = |reason: String| unreadable_manifest(&path, reason);
     let (bytes, stamp) = match read(&path, manifest::MAX_TEXT as u64) {
         Ok(Content::Whole(bytes, stamp)) => (bytes, stamp),
-        Ok(Content::Changing) if path.exists() => {
-            return Err(unreadable("it changed while it was read".into()));
-        }
-        Ok(Content::Changing) => return Ok(ManifestFile::default()),
+        Ok(Content::Changing) if path.exists() => return Ok(None),
+        Ok(Content::Changing) => return Ok(Some(ManifestFile::default())),
         Err(Rejection::TooLarge { size, limit }) => {
             return Err(unreadable(format!("it has {size} bytes, the limit is {limit}")));
         }
@@ -163,7 +169,7 @@ pub(super) fn manifest_file(path: &Path) -> Result<ManifestFile, Rejection> {
                 .into(),
         ));
     }
-    Ok(ManifestFile { manifest, text, stamp: Some(stamp) })
+    Ok(Some(ManifestFile { manifest, text, stamp: Some(stamp) }))
 }
 
 /// Whether every user of the machine may change what is there.

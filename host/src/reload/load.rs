@@ -37,6 +37,8 @@ pub(super) enum Loaded {
     NoRoom(Rejection),
     /// The host is unable, whatever the file is.
     Unable(Rejection),
+    /// Somebody ended it, whatever the file is.
+    Killed(Rejection),
     Changing,
 }
 
@@ -74,6 +76,7 @@ impl Workshop {
         match self.plugin(source).await {
             Ok(plugin) => Loaded::New(Box::new(plugin), stamp),
             Err(rejection @ Rejection::CompilerUnavailable(_)) => Loaded::Unable(rejection),
+            Err(rejection @ Rejection::CompilerKilled(_)) => Loaded::Killed(rejection),
             Err(rejection) => Loaded::Rejected(rejection, Some(stamp)),
         }
     }
@@ -128,7 +131,8 @@ fn compare(running: &Plugin, new: &Plugin, accept: bool) -> Result<(), Rejection
 fn read(path: &Path, limit: u64) -> Result<Option<Source>, Rejection> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let stem = plugin::service_name(file::stem(&name));
-    let ManifestFile { manifest, text, stamp: of_manifest } = file::manifest_file(path)?;
+    let Some(beside) = file::manifest_file(path)? else { return Ok(None) };
+    let ManifestFile { manifest, text, stamp: of_manifest } = beside;
     let service = match &manifest.service {
         Some(service) => service.clone(),
         None => stem?,

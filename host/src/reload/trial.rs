@@ -20,7 +20,7 @@ use jackfield_wire::ty::Type;
 ///
 /// # Errors
 /// What the guest ran into, or what its test says.
-pub(super) async fn trial(
+pub(crate) async fn trial(
     plugin: &Plugin,
     limits: &HostLimits,
     pulse: &Pulse,

@@ -1,6 +1,6 @@
 //! The service that every host answers itself.
 
-use jackfield_host::{CheckReport, HostFile, check};
+use jackfield_host::{CheckReport, HostFile, Trial, check};
 use jackfield_wire::reflect::ServiceInfo;
 use jackfield_wire::{Executed, Status};
 use serde_json::json;
@@ -52,12 +52,14 @@ fn checking_a_file_says_what_a_host_would() {
         panic!("calc is a good plugin");
     };
     assert_eq!(checked.info.service.as_str(), "calc");
+    assert_eq!(checked.trial, Trial::Passed);
     place.put("jackfield.wasm", plugin("calc"));
     for (file, bytes, words) in [
         ("jackfield.wasm", plugin("calc"), "rename"),
         ("my calc.wasm", plugin("calc"), "rename"),
         ("core.wasm", fixture("core-module"), "wasm-tools"),
         ("missing.wasm", vec![], "no such file"),
+        ("start.wasm", fixture("trap-in-start"), "its start-up fails"),
     ] {
         if !bytes.is_empty() {
             place.put(file, bytes);
@@ -85,6 +87,8 @@ fn checking_says_what_a_manifest_gives_and_doubts_what_is_not_used() {
             panic!("calc is a good plugin");
         };
         assert_eq!(checked.settings, *settings);
+        // Nobody who checks a file wants it to talk to the network.
+        assert_eq!(checked.trial, Trial::NotRun);
         assert!(checked.warnings[0].contains("grants.network is never used"), "{checked:?}");
     }
     let small = HostFile::parse(

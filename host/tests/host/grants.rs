@@ -125,7 +125,8 @@ async fn a_directory_that_is_not_there_is_said_when_the_plugin_loads() {
     let rig = granted("nosy", text).await;
     let rejected = rig.host.rejected();
     assert_eq!(rejected.len(), 1);
-    for part in ["line 1", "no-such-place cannot be granted", "it is not there; make it"] {
+    for part in ["line 1", "no-such-place cannot be granted", "no-such-place is not there; make it"]
+    {
         assert!(rejected[0].reason.contains(part), "{rejected:?}");
     }
 }

@@ -129,6 +129,26 @@ pub(crate) async fn a_version_that_fails_its_own_test_does_not_serve() {
 }
 
 #[tokio::test]
+async fn the_stores_of_a_version_that_was_replaced_go_with_its_calls() {
+    let mut rig = Rig::with(&[("p.wasm", fixture("spin"))]).await;
+    let spinning = rig.caller.start("p.spin", &[], None).await;
+    eventually("it runs", async || rig.host.stores() == 1).await;
+    rig.place.put("p.wasm", versioned(2));
+    let (old, _) = rig.replaced().await;
+    let stores = || {
+        let all = rig.host.stats().versions;
+        all.iter().find(|version| version.generation == old).map(|version| version.stores)
+    };
+    assert_eq!(stores(), Some(1));
+    assert_eq!(rig.call("p.version", json!([])).await.ok(), json!(2));
+    drop(spinning);
+    eventually("its store is gone", async || stores() == Some(0)).await;
+    // It is kept to be returned to, until the file goes.
+    std::fs::remove_file(rig.place.path("p.wasm")).expect("it is there");
+    eventually("nothing is left", async || rig.host.stats().versions.is_empty()).await;
+}
+
+#[tokio::test]
 async fn a_rollback_serves_the_version_before_until_the_file_changes() {
     let mut rig = Rig::with(&[("v.wasm", versioned(1))]).await;
     let reply = rig.call("jackfield.rollback", json!(["v"])).await;

@@ -194,7 +194,12 @@ impl Answer {
 
 impl Caller {
     pub(crate) async fn connect(place: &Place, host: &Host) -> Self {
-        let identity = place.identity(Role::Client, "caller");
+        Self::named(place, host, "caller").await
+    }
+
+    /// Somebody else.
+    pub(crate) async fn named(place: &Place, host: &Host, name: &str) -> Self {
+        let identity = place.identity(Role::Client, name);
         let dialer =
             Dialer::new(&identity, Protocol::Call, TransportLimits::default()).expect("a dialer");
         let connection =
