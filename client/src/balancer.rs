@@ -184,6 +184,13 @@ impl Balancer {
         self.ejector.keep_only(|id| ids.contains(id), |address| addresses.contains(&address));
     }
 
+    /// Forgets every address but these, without a registry.
+    pub(crate) fn keep_addresses(&self, served: &[SocketAddr]) {
+        if self.ejector.is_anyone_out() {
+            self.ejector.keep_only(|_| true, |address| served.contains(&address));
+        }
+    }
+
     fn welcome(&self, snapshot: &Snapshot, address: SocketAddr, now: Duration) {
         tracing::debug!(%address, "is back");
         let there = snapshot.all_endpoints().filter(|it| it.address == Some(address));

@@ -251,7 +251,7 @@ impl ClientBuilder {
         let stop = CancellationToken::new();
         let mut rng = fastrand::Rng::with_seed(self.seed.unwrap_or_else(|| fastrand::u64(..)));
         let dialer = Dialer::new(&identity, Protocol::Call, self.limits.clone())?;
-        let pool = Pool::new(dialer, self.keeping(), rng.u64(..), stop.child_token());
+        let pool = Pool::new(dialer, self.keeping(), stop.child_token());
         let chance = Chance::seeded(rng.u64(..));
         let balancer = Arc::new(Balancer::new(self.ejection, self.budget, chance));
         let tasks = TaskTracker::new();

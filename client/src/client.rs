@@ -197,10 +197,12 @@ impl Inner {
 
     /// Tries to connect to endpoints whose time out is over, beside the calls.
     pub(crate) fn probe_those_due(&self) {
-        let Source::Registry(shared) = &self.source else { return };
         for probe in self.balancer.due() {
-            let (balancer, pool, shared) =
-                (self.balancer.clone(), self.pool.clone(), shared.clone());
+            let shared = match &self.source {
+                Source::Registry(shared) => Some(shared.clone()),
+                Source::Direct(_) => None,
+            };
+            let (balancer, pool) = (self.balancer.clone(), self.pool.clone());
             let mut probing = Probing { probe, balancer, shared, is_up: false };
             self.tasks.spawn(async move {
                 let Line { address, host } = &probing.probe.line;
@@ -217,7 +219,8 @@ impl Inner {
 struct Probing {
     probe: Probe,
     balancer: Arc<Balancer>,
-    shared: Arc<Shared>,
+    /// `None` in direct mode.
+    shared: Option<Arc<Shared>>,
     is_up: bool,
 }
 
@@ -229,7 +232,8 @@ impl Probing {
 
 impl Drop for Probing {
     fn drop(&mut self) {
-        self.balancer.probed(&self.shared.snapshot(), &self.probe, self.is_up);
+        let snapshot = self.shared.as_ref().map(|shared| shared.snapshot()).unwrap_or_default();
+        self.balancer.probed(&snapshot, &self.probe, self.is_up);
     }
 }
 

@@ -19,6 +19,8 @@ use crate::attempt::{Failed, FailureKind};
 use crate::balancer::{Seat, Service, Verdict, Wanted};
 use crate::client::{Inner, Source};
 use crate::deadline::Deadline;
+use crate::direct::Direct;
+use crate::ejection::Line;
 use crate::error::{Attempt, CallError, Exhaustion, NoAvailableInstance, NoInstance};
 use crate::options::{CallOptions, Hedge};
 use crate::picker::PickerChoice;
@@ -133,7 +135,11 @@ impl<'a> Course<'a> {
                 (&self.inner.source, failed.kind)
             {
                 // A name server may be slower than the call may take.
-                _ = timeout_at(self.deadline.at(), direct.refresh(&self.inner.pool)).await;
+                _ = timeout_at(
+                    self.deadline.at(),
+                    direct.refresh(&self.inner.pool, &self.inner.balancer),
+                )
+                .await;
             }
         }
     }
@@ -193,8 +199,10 @@ impl<'a> Course<'a> {
     ) -> Result<T, Failed> {
         match (&way, &self.inner.source) {
             (Way::Seat(seat), _) => self.tried.push(seat.endpoint.instance.id.clone()),
-            (Way::Address(_), Source::Direct(direct)) if is_there(&end) => direct.note_reached(),
-            (Way::Address(_), _) => {}
+            (Way::Address(address), Source::Direct(direct)) => {
+                self.note_direct(direct, *address, &end);
+            }
+            (Way::Address(_), Source::Registry(_)) => {}
         }
         match end {
             Ok(Done { value, load }) => {
@@ -209,6 +217,24 @@ impl<'a> Course<'a> {
                     None => drop(way),
                 }
                 Err(failed)
+            }
+        }
+    }
+
+    /// Without a registry, addresses alone are left out and come back.
+    fn note_direct<T>(&self, direct: &Direct, address: SocketAddr, end: &Result<T, Failed>) {
+        let balancer = &self.inner.balancer;
+        match end {
+            Err(Failed { kind: FailureKind::Connect, outcome, .. }) => {
+                if outcome.cure != Cure::Nothing {
+                    balancer.unreachable(Line { address, host: None });
+                }
+            }
+            _ => {
+                direct.note_reached();
+                if balancer.is_unreachable(address) {
+                    balancer.reached(&Snapshot::default(), address);
+                }
             }
         }
     }
@@ -242,7 +268,7 @@ impl<'a> Course<'a> {
         if !is_away || left.is_zero() {
             return false;
         }
-        let back = timeout(left, direct.back(pool, || balancer.moment().entropy));
+        let back = timeout(left, direct.back(pool, balancer));
         matches!(stop.run_until_cancelled(back).await, Some(Ok(())))
     }
 
@@ -357,8 +383,11 @@ impl<'a> Course<'a> {
             (Route::At(address), _) => Some(Way::Address(*address)),
             (_, Source::Direct(_)) if !self.job.is_dialled => None,
             (_, Source::Direct(direct)) => {
-                let reach = self.inner.pool.reach();
-                let rank = |address: &_| (self.went_to(address), reach.is_down(*address));
+                let Inner { pool, balancer, .. } = self.inner;
+                let rank = |address: &SocketAddr| {
+                    let is_out = balancer.is_unreachable(*address);
+                    (self.went_to(address), is_out || pool.reach().is_down(*address))
+                };
                 direct.addresses().into_iter().min_by_key(rank).map(Way::Address)
             }
             (_, Source::Registry(shared)) => self.seat(&shared.snapshot()),
@@ -431,11 +460,6 @@ impl<'a> Course<'a> {
             }
         }
     }
-}
-
-/// Whether somebody was there.
-fn is_there<T>(end: &Result<T, Failed>) -> bool {
-    end.as_ref().err().is_none_or(|failed| failed.kind != FailureKind::Connect)
 }
 
 impl Way {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jackfield_transport::Backoff;
 
+use crate::balancer::Balancer;
 use crate::place::{Place, Resolve, ResolveError};
 use crate::pool::Pool;
 use crate::retry::Cure;
@@ -54,7 +55,7 @@ impl Direct {
 
     /// Waits until the host is back, or says that it never will be for us. However many calls
     /// wait, one of them dials, and pauses between its dials.
-    pub(crate) async fn back(&self, pool: &Arc<Pool>, chance: impl Fn() -> u64) {
+    pub(crate) async fn back(&self, pool: &Arc<Pool>, balancer: &Balancer) {
         let _turn = self.looking_out.lock().await;
         for tries in 1.. {
             for address in self.addresses() {
@@ -64,8 +65,8 @@ impl Direct {
                     _ => return,
                 }
             }
-            tokio::time::sleep(RETURN.pause(tries, chance())).await;
-            self.refresh(pool).await;
+            tokio::time::sleep(RETURN.pause(tries, balancer.moment().entropy)).await;
+            self.refresh(pool, balancer).await;
         }
     }
 
@@ -73,13 +74,14 @@ impl Direct {
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Looks the place up again, after nobody was found there, and lets the pool forget where it
-    /// was before. A failure keeps what there was.
-    pub(crate) async fn refresh(&self, pool: &Pool) {
+    /// Looks the place up again, after nobody was found there; pool and balancer forget where it was
+    /// before. A failure keeps what there was.
+    pub(crate) async fn refresh(&self, pool: &Pool, balancer: &Balancer) {
         let Ok(_alone) = self.looking_up.try_lock() else { return };
         match self.place.resolve_by(&*self.resolver).await {
             Ok(found) => {
                 pool.keep_only(found.iter().copied());
+                balancer.keep_addresses(&found);
                 *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = found;
             }
             Err(error) => tracing::debug!(%error, "keeping the addresses of before"),

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use jackfield_transport::{Backoff, CloseCode, Connection, DialError, Dialer, Role};
+use jackfield_transport::{CloseCode, Connection, DialError, Dialer, Role};
 use jackfield_wire::Status;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
@@ -18,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::chain::chain;
-use crate::chance::Chance;
 use crate::retry::Cure;
 use crate::telemetry::{Telemetry, There};
 
@@ -27,7 +26,6 @@ pub(crate) struct Pool {
     dialer: Dialer,
     telemetry: Arc<Telemetry>,
     keeping: Keeping,
-    chance: Chance,
     tasks: TaskTracker,
     stop: CancellationToken,
     /// Held to look up or replace one slot, never across an await.
@@ -56,9 +54,8 @@ pub(crate) struct Keeping {
 }
 
 enum Slot {
-    Dialing { outcome: watch::Receiver<Option<Dialed>>, failures: u32, since: Instant },
+    Dialing { outcome: watch::Receiver<Option<Dialed>>, since: Instant },
     Ready(Ready),
-    Down { until: Instant, failures: u32 },
 }
 
 /// A look at the pool.
@@ -78,16 +75,10 @@ pub(crate) struct ConnectFailure {
 }
 
 impl Pool {
-    pub(crate) fn new(
-        dialer: Dialer,
-        keeping: Keeping,
-        seed: u64,
-        stop: CancellationToken,
-    ) -> Arc<Self> {
-        let chance = Chance::seeded(seed);
+    pub(crate) fn new(dialer: Dialer, keeping: Keeping, stop: CancellationToken) -> Arc<Self> {
         let (tasks, slots) = (TaskTracker::new(), Mutex::default());
         let telemetry = Arc::new(Telemetry::new());
-        let pool = Arc::new(Self { dialer, telemetry, keeping, chance, tasks, stop, slots });
+        let pool = Arc::new(Self { dialer, telemetry, keeping, tasks, stop, slots });
         let sweeping = pool.stop.clone().run_until_cancelled_owned(sweep(Arc::downgrade(&pool)));
         pool.tasks.spawn(sweeping);
         pool
@@ -179,21 +170,19 @@ impl Pool {
 
     fn dialing(self: &Arc<Self>, address: SocketAddr) -> watch::Receiver<Option<Dialed>> {
         let mut slots = self.lock();
-        let failures = match slots.get(&address) {
-            Some(Slot::Dialing { outcome, .. }) if outcome.has_changed().is_ok() => {
-                return outcome.clone();
-            }
-            Some(Slot::Dialing { failures, .. } | Slot::Down { failures, .. }) => *failures,
-            Some(Slot::Ready(_)) | None => 0,
-        };
+        if let Some(Slot::Dialing { outcome, .. }) = slots.get(&address)
+            && outcome.has_changed().is_ok()
+        {
+            return outcome.clone();
+        }
         let (tell, outcome) = watch::channel(None);
         make_room(&mut slots, self.keeping.most);
         let since = Instant::now();
-        slots.insert(address, Slot::Dialing { outcome: outcome.clone(), failures, since });
+        slots.insert(address, Slot::Dialing { outcome: outcome.clone(), since });
         drop(slots);
         let (pool, stop) = (self.clone(), self.stop.clone());
         self.tasks.spawn(async move {
-            let dial = pool.dial(address, failures);
+            let dial = pool.dial(address);
             if let Some(dialed) = stop.run_until_cancelled(dial).await {
                 tell.send_replace(Some(dialed));
             }
@@ -201,41 +190,34 @@ impl Pool {
         outcome
     }
 
-    async fn dial(&self, address: SocketAddr, failures: u32) -> Dialed {
+    async fn dial(&self, address: SocketAddr) -> Dialed {
         let dial = self.dialer.dial(address, Role::Host);
         let dialed = match timeout(self.keeping.connect_timeout, dial).await {
             Ok(dialed) => dialed.map_err(|error| ConnectFailure::dial(&error)),
             Err(_) => Err(ConnectFailure::slow(self.keeping.connect_timeout)),
         };
-        let slot = match &dialed {
-            Ok(connection) => Slot::ready(connection.clone(), self.telemetry.connection()),
-            Err(_) => self.down_after(failures + 1),
-        };
         self.telemetry.dialed(&dialed);
         let mut slots = self.lock();
         if matches!(slots.get(&address), Some(Slot::Dialing { .. })) {
-            slots.insert(address, slot);
+            match &dialed {
+                Ok(connection) => {
+                    let ready = Slot::ready(connection.clone(), self.telemetry.connection());
+                    slots.insert(address, ready);
+                }
+                Err(_) => _ = slots.remove(&address),
+            }
         }
         drop(slots);
         dialed
     }
 
-    fn down_after(&self, failures: u32) -> Slot {
-        let until = Instant::now()
-            + AVOID.bound(failures) / 2
-            + AVOID.pause(failures, self.chance.draw()) / 2;
-        Slot::Down { until, failures }
-    }
-
-    /// Closes what nobody used for a while, and forgets who was down long ago.
+    /// Closes what nobody used for a while.
     fn drop_idle(&self) {
         let (now, idle) = (Instant::now(), self.keeping.idle);
         self.lock().retain(|_, slot| match slot {
             Slot::Ready(Ready { connection, used, .. }) => {
                 !connection.is_closed() && now.duration_since(*used) < idle
             }
-            // Kept beyond its time, so that the next failure waits longer than this one.
-            Slot::Down { until, .. } => now < *until + AVOID.most,
             Slot::Dialing { .. } => true,
         });
     }
@@ -272,8 +254,7 @@ fn make_room(slots: &mut HashMap<SocketAddr, Slot>, most: usize) {
         return;
     }
     let worth = |slot: &Slot| match slot {
-        Slot::Down { until, .. } => Some((false, *until)),
-        Slot::Ready(Ready { used, .. }) => Some((true, *used)),
+        Slot::Ready(Ready { used, .. }) => Some(*used),
         Slot::Dialing { .. } => None,
     };
     let least = slots.iter().filter_map(|(address, slot)| Some((worth(slot)?, *address))).min();
@@ -287,15 +268,12 @@ fn leads_to(connection: &Connection, host: &str) -> bool {
 }
 
 impl Reach<'_> {
-    /// Whether others are the better bet: `address` could not be reached a moment ago and nobody
-    /// has reached it since, its connection takes long to make, it does not answer any more, or
-    /// it has said that it will close.
+    /// Whether others are the better bet: the connection to `address` takes long to make, it does not
+    /// answer any more, or it has said that it will close. Who could not be connected to is for
+    /// [`crate::ejection`] to remember.
     pub(crate) fn is_down(&self, address: SocketAddr) -> bool {
         match self.slots.get(&address) {
-            Some(Slot::Down { until, .. }) => *until > self.now,
-            Some(Slot::Dialing { failures, since, .. }) => {
-                *failures > 0 || self.now.duration_since(*since) > SLOW_DIAL
-            }
+            Some(Slot::Dialing { since, .. }) => self.now.duration_since(*since) > SLOW_DIAL,
             // One that has ended says nothing of who is there now.
             Some(Slot::Ready(Ready { connection, draining, .. })) => {
                 !connection.is_closed() && (*draining || connection.is_silent())
@@ -337,11 +315,6 @@ impl ConnectFailure {
         Self { status: Status::Unavailable, cure: Cure::Nothing, message }
     }
 }
-
-/// How long others are preferred to an address that could not be reached, at least half of it. The
-/// first wait outlasts a burst of calls, the longest one is below a registry's usual TTL.
-const AVOID: Backoff =
-    Backoff { first: Duration::from_millis(500), most: Duration::from_secs(8), factor: 2.0 };
 
 /// How long a connection says who is at its address now. Longer would turn calls away from a host
 /// that has just taken over an address, shorter would dial for each call of one that never will.

@@ -47,7 +47,8 @@ impl Fleet {
         }
         self.registry.change(&self.instances, &[]);
         let revised = |known: &jackfield_client::Snapshot| {
-            known.instances().all(|i| i.methods.len() == methods.len())
+            let names = |i: &Instance| i.methods.iter().map(|m| m.name.clone()).collect::<Vec<_>>();
+            known.instances().all(|i| names(i) == methods)
         };
         eventually(&self.client, revised).await;
         self
