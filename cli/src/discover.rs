@@ -6,13 +6,13 @@ use std::time::Duration;
 use jackfield_client::{
     BuildError, CallError, CallOptions, Client, NoInstance, NoRegistry, Snapshot,
 };
-use jackfield_transport::Role;
+use jackfield_transport::{Role, chain};
 use jackfield_wire::name::BUILTIN_SERVICE;
 use jackfield_wire::registry::Instance;
 
 use crate::args::{Common, RegistryAddress};
 use crate::exit::Exit;
-use crate::problem::{Outcome, Problem, chain};
+use crate::problem::{Outcome, Problem};
 use crate::setup;
 use crate::signals::Signals;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jackfield_client::{Client, Origin, Snapshot};
+use jackfield_transport::chain;
 use jackfield_wire::registry::{Instance, MethodSummary};
 use jackfield_wire::ty::nearest;
 use jackfield_wire::{ServiceName, status::printable};
@@ -11,7 +12,7 @@ use crate::args::{Common, LsArgs};
 use crate::discover::{self, Via};
 use crate::exit::Exit;
 use crate::json;
-use crate::problem::{Outcome, Problem, chain, enumerate};
+use crate::problem::{Outcome, Problem, enumerate};
 use crate::terminal::{Style, Terminal};
 use crate::view::instances;
 

@@ -1,13 +1,13 @@
 //! From what was typed to a connection over which orders are given.
 
 use jackfield_client::{Operator, RegistryError};
-use jackfield_transport::Role;
+use jackfield_transport::{Role, chain};
 use jackfield_wire::registry::{Instance, ListQuery};
 use jackfield_wire::{InstanceId, Status};
 
 use crate::args::{Common, RegistryAddress};
 use crate::exit::Exit;
-use crate::problem::{Outcome, Problem, chain};
+use crate::problem::{Outcome, Problem};
 use crate::setup;
 use crate::signals::Signals;
 

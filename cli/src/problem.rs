@@ -2,6 +2,7 @@
 
 use std::io;
 
+use jackfield_transport::chain;
 use jackfield_wire::status::printable;
 
 use crate::exit::Exit;
@@ -81,22 +82,6 @@ impl From<io::Error> for Problem {
     }
 }
 
-/// An error and its causes in one line. A cause that the text before already ends with is left
-/// out.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.ends_with(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        cause = error.source();
-    }
-    text
-}
-
 /// `a, b, c`, or `a, b and 7 more`.
 pub(crate) fn enumerate<S: AsRef<str>>(names: &[S]) -> String {
     let shown: Vec<&str> = names.iter().take(MOST).map(AsRef::as_ref).collect();
@@ -125,13 +110,6 @@ mod tests {
         let problem = Problem::usage("\u{1b}[2J").next("\u{1b}[2J");
         let (what, next) = problem.text().unwrap();
         assert_eq!((what, &*next[0]), ("\\u{1b}[2J", "\\u{1b}[2J"));
-    }
-
-    #[test]
-    fn a_cause_is_said_once() {
-        let inner = io::Error::other("no space");
-        let outer = io::Error::other(inner);
-        assert_eq!(chain(&outer), "no space");
     }
 
     #[test]

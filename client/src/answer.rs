@@ -68,7 +68,7 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chain::chain;
+    use jackfield_transport::chain;
 
     #[test]
     fn a_misfit_never_carries_the_hosts_control_characters() {

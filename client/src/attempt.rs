@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jackfield_transport::{
-    CloseReason, Connection, Exchange, ExchangeError, OpenError, StreamCode,
+    CloseReason, Connection, Exchange, ExchangeError, OpenError, StreamCode, chain,
 };
 use jackfield_wire::status::printable;
 use jackfield_wire::{
@@ -17,7 +17,6 @@ use jackfield_wire::{
 use tokio::time::{Instant, timeout_at};
 
 use crate::balancer::Verdict;
-use crate::chain::chain;
 use crate::deadline::Deadline;
 use crate::error::{Attempt, Phase};
 use crate::pool::{ConnectFailure, Pool};

@@ -10,13 +10,12 @@ mod shared;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jackfield_transport::{Backoff, Dialer};
+use jackfield_transport::{Backoff, Dialer, chain};
 use jackfield_wire::Namespace;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::balancer::Balancer;
-use crate::chain::chain;
 use crate::disk::LastGood;
 use crate::place::{Place, Resolve};
 use crate::pool::Pool;

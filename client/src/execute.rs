@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jackfield_transport::chain;
 use jackfield_wire::registry::Instance;
 use jackfield_wire::status::printable;
 use jackfield_wire::{Executed, ServiceName, Status};
@@ -16,7 +17,6 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument, field};
 
 use crate::attempt::{Failed, FailureKind};
-use crate::chain::chain;
 use crate::client::Client;
 use crate::context::Context;
 use crate::course::{Course, Done, Job, Way};

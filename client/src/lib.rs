@@ -44,7 +44,6 @@ mod budget;
 mod builder;
 mod call;
 mod candidates;
-mod chain;
 mod chance;
 mod client;
 mod context;

@@ -10,14 +10,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use jackfield_transport::{CloseCode, Connection, DialError, Dialer, Role};
+use jackfield_transport::{CloseCode, Connection, DialError, Dialer, Role, chain};
 use jackfield_wire::Status;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::chain::chain;
 use crate::retry::Cure;
 use crate::telemetry::{Telemetry, There};
 

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use jackfield_transport::{Backoff, Identity, Role};
+use jackfield_transport::{Backoff, Identity, Role, chain};
 use jackfield_wire::InstanceId;
 use jackfield_wire::registry::{Instance, LeaseTerms, Refusal, Reply, Request};
 use tokio::sync::watch;
@@ -15,7 +15,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::asker::{Asker, RegistryError};
-use crate::chain::chain;
 use crate::place::Place;
 
 /// Endpoints that are kept registered.

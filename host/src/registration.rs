@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jackfield_transport::{Backoff, CloseCode, Connection, Dialer, Role};
+use jackfield_transport::{Backoff, CloseCode, Connection, Dialer, Role, chain};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -149,18 +149,6 @@ async fn connect(dialer: &Dialer, registry: &str) -> Result<Connection, Lost> {
         }
     }
     Err(last)
-}
-
-/// An error with its causes.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// A registry that has not answered by then does not run, or cannot be reached from here.

@@ -59,9 +59,11 @@
 //! - [`Operators`]: whose orders a server obeys.
 //! - [`TransportLimits`]: every bound and timeout, in one place.
 //! - [`Backoff`]: how long to wait before a peer is dialled again.
+//! - [`chain`]: an error with its causes, for a log or another error's text.
 //! - [`CloseCode`], [`StreamCode`], [`CloseReason`]: every number that ends a connection or stream.
 
 mod backoff;
+mod chain;
 mod codes;
 mod connection;
 mod dialer;
@@ -78,6 +80,7 @@ mod tasks;
 mod tls;
 
 pub use backoff::Backoff;
+pub use chain::chain;
 pub use codes::{CloseCode, CloseReason, StreamCode};
 pub use connection::{Connection, OpenError};
 pub use dialer::{DialError, Dialer};

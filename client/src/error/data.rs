@@ -1,10 +1,10 @@
 //! An error as data: what a log or another program reads of it.
 
+use jackfield_transport::chain;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::CallError;
-use crate::chain::chain;
 
 impl CallError {
     /// The error's name, as it is written in data: `request-timeout`.

@@ -6,13 +6,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jackfield_transport::{CloseReason, Connection};
+use jackfield_transport::{CloseReason, Connection, chain};
 use jackfield_wire::name::InstanceId;
 use jackfield_wire::registry::{Instance, LeaseTerms, Refusal, Reply, Request};
 use jackfield_wire::{FrameKind, Status, from_cbor, to_cbor};
 use tokio::time::Instant;
-
-use super::chain;
 
 /// Why there is no registry any more.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jackfield_transport::chain;
 use tokio::time::timeout;
 use tokio_stream::StreamExt as _;
 use tonic::client::Grpc;
@@ -206,12 +207,6 @@ fn failure(status: &Status) -> Failure {
         Code::Unavailable if says("no leader") => Failure::Refused(text),
         _ => Failure::Unsure(format!("{text} ({:?})", status.code())),
     }
-}
-
-/// An error with its causes.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// A member that does not take a connection within this is down: the next one is tried.
