@@ -128,7 +128,8 @@ fn tried(plugin: &Plugin, limits: &HostLimits, engines: Engines) -> Result<Trial
     let run = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(internal)?;
-        let tried = runtime.block_on(reload::trial(plugin, limits, &ticker.pulse()));
+        let _running = ticker.pulse().running();
+        let tried = runtime.block_on(reload::trial(plugin, limits));
         // A file that the guest waits for may never have anything to read.
         runtime.shutdown_background();
         tried

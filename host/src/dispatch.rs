@@ -6,10 +6,10 @@
 //! of their text: only so many calls may hold them. Whatever goes wrong ends this call alone. A
 //! caller that goes away takes its guest with it.
 
+mod arguments;
 mod builtin;
 mod fault;
 mod gate;
-mod lane;
 mod lookup;
 mod request;
 mod run;
@@ -35,13 +35,12 @@ use tracing::Instrument;
 use crate::breaker::Outcome;
 use crate::catalog::Catalog;
 use crate::drain::Drain;
-use crate::engine::Ticker;
 use crate::event::HostEvent;
+use crate::lane::Lane;
 use crate::limits::HostLimits;
 use crate::plugin::{Method, Plugin};
 use fault::Fault;
 use gate::{Entrance, Gate, Permit, Share};
-use lane::Lane;
 use request::Request;
 pub(crate) use trap::{failure as trapped, quoted};
 use unread::Unread;
@@ -52,8 +51,7 @@ pub(crate) struct Dispatch {
     limits: Arc<HostLimits>,
     events: broadcast::Sender<HostEvent>,
     gate: Gate,
-    lane: Lane,
-    ticker: Ticker,
+    lane: Arc<Lane>,
     operators: Operators,
     drain: Drain,
     /// Calls so far: the number of each is in its span and in what its guest logs.
@@ -91,18 +89,15 @@ impl From<Failure> for Reply {
 }
 
 impl Dispatch {
-    /// # Errors
-    /// When the system has no thread left.
     pub(crate) fn new(
         catalog: Arc<Catalog>,
         limits: Arc<HostLimits>,
         events: broadcast::Sender<HostEvent>,
-        (ticker, operators): (Ticker, Operators),
-    ) -> std::io::Result<Self> {
+        (lane, operators): (Arc<Lane>, Operators),
+    ) -> Self {
         let gate = Gate::new(limits.concurrency, limits.queue);
         let (drain, calls) = (Drain::default(), AtomicU64::new(0));
-        let lane = Lane::spawn()?;
-        Ok(Self { catalog, limits, events, gate, lane, ticker, operators, drain, calls })
+        Self { catalog, limits, events, gate, lane, operators, drain, calls }
     }
 
     /// How busy the host is.
@@ -198,10 +193,12 @@ impl Dispatch {
             return failure.into();
         }
         if head.service == BUILTIN_SERVICE {
-            let longest = self.limits.plugin.result;
             let end = match head.method {
                 "rollback" => self.roll_back(peer, request),
-                method => builtin::answer(&self.catalog.now(), method, request, longest),
+                method => {
+                    let snapshot = self.catalog.now();
+                    builtin::answer(&self.lane, snapshot, method, request, &self.limits).await
+                }
             };
             let end = end.unwrap_or_else(|failure| End::Fault(failure.into()));
             return Reply { end, generation: None };
@@ -256,17 +253,12 @@ impl Dispatch {
         plugin.watch().check(peer).map_err(refused)?;
         let permit = self.enter(&call).await?;
         let watching = plugin.watch().admit(peer).map_err(refused)?;
-        let arguments = call
-            .method()
-            .plan()
-            .prepare(request.positional(), request.named())
-            .map_err(|e| Failure::not_executed(Status::InvalidArgument, e.to_string()))?;
-        let held = (permit, self.ticker.running());
+        let arguments = arguments::checked(&self.lane, &call, request).await?;
         let end = match plugin.keeper().shared() {
             Some(shared) => {
-                together::guest(&self.lane, shared, &call, arguments, &self.limits, held).await
+                together::guest(&self.lane, shared, &call, arguments, &self.limits, permit).await
             }
-            None => run::guest(&self.lane, call, arguments, &self.limits, held).await,
+            None => run::guest(&self.lane, call, arguments, &self.limits, permit).await,
         };
         let (outcome, message) = match &end {
             Ok(_) => (Outcome::Good, ""),

@@ -13,7 +13,7 @@ use wasmtime::{
 };
 
 pub(crate) use pair::Engines;
-pub(crate) use ticker::{Pulse, Running, Ticker};
+pub(crate) use ticker::{Pulse, Ticker};
 
 use crate::limits::HostLimits;
 
@@ -182,6 +182,7 @@ fn pool(limits: &HostLimits, instances: u32) -> PoolingAllocationConfig {
         .total_tables(instances.saturating_mul(limits.tables))
         .total_stacks(instances)
         .total_gc_heaps(0)
+        .max_unused_warm_slots(warm(limits))
         .max_core_instances_per_component(limits.core_instances)
         .max_memories_per_component(limits.memories)
         .max_tables_per_component(limits.tables)
@@ -193,6 +194,13 @@ fn pool(limits: &HostLimits, instances: u32) -> PoolingAllocationConfig {
         .table_keep_resident(KEEP_RESIDENT)
         .pagemap_scan(Enabled::Auto);
     pool
+}
+
+/// Memories that keep the contents of their plugin between calls: one for each plugin, besides those
+/// of calls that run. With fewer, a host with many plugins maps the contents anew in most calls.
+fn warm(limits: &HostLimits) -> u32 {
+    let plugins = u32::try_from(limits.plugins).unwrap_or(u32::MAX);
+    plugins.saturating_add(limits.concurrency)
 }
 
 /// A reservation that lets compiled code skip bounds checks: every 32-bit address lies in it.
@@ -264,6 +272,24 @@ mod tests {
             let bytes = wat::parse_str(wat).expect("it is valid text");
             assert!(Component::new(&engine, bytes).is_err(), "{wat}");
         }
+    }
+
+    #[test]
+    fn each_of_many_plugins_finds_the_memory_that_it_left() {
+        let limits = HostLimits { plugins: 150, concurrency: 8, ..HostLimits::default() };
+        let (engine, _) = serving(&limits, None, Concurrency::Off).expect("the settings hold");
+        let module = |number: usize| {
+            let text = format!(r#"(module (memory 1) (data (i32.const 0) "{number}"))"#);
+            Module::new(&engine, wat::parse_str(text).expect("it is valid text")).expect("valid")
+        };
+        let modules: Vec<_> = (0..limits.plugins).map(module).collect();
+        for module in &modules {
+            let mut store = wasmtime::Store::new(&engine, ());
+            store.set_epoch_deadline(1);
+            wasmtime::Instance::new(&mut store, module, &[]).expect("there is room");
+        }
+        let metrics = engine.pooling_allocator_metrics().expect("it has a pool");
+        assert_eq!(metrics.unused_warm_memories(), 150);
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl Guest {
         let guest = Self {
             wasi,
             table,
-            meter: Meter::new(limits, host),
+            meter: Meter::new(limits, host, plugin.conduct()),
             output: output.clone(),
             network,
             http: WasiHttpCtx::new(),

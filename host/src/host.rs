@@ -26,6 +26,7 @@ use crate::engine::{EngineError, Ticker};
 use crate::event::HostEvent;
 use crate::guest::Stores;
 use crate::keeper;
+use crate::lane::Lane;
 use crate::limits::LimitError;
 use crate::plugin::{Loader, Plugin};
 use crate::registration::{HostPlace, Registration};
@@ -133,14 +134,14 @@ impl Host {
             .map_err(|e| internal(&e))?;
         let stores = loader.stores().clone();
         let ticker = Ticker::spawn(Arc::clone(compile.engines())).map_err(|e| internal(&e))?;
-        let pulse = ticker.pulse();
         let catalog = Arc::new(Catalog::new());
         let (events, _) = broadcast::channel(EVENTS);
         let (calls, told) = (Arc::clone(&catalog), events.clone());
         let operators = Operators::new(&config.operators, &config.identity);
         let operators = operators.map_err(SpawnError::Operator)?;
-        let dispatch = Dispatch::new(calls, Arc::clone(&limits), told, (ticker, operators));
-        let dispatch = Arc::new(dispatch.map_err(|e| internal(&e))?);
+        let lane = Arc::new(Lane::spawn(ticker).map_err(|e| internal(&e))?);
+        let parts = (Arc::clone(&lane), operators);
+        let dispatch = Arc::new(Dispatch::new(calls, Arc::clone(&limits), told, parts));
         let server = Server::spawn(server_config(&config), Arc::clone(&dispatch))?;
         let (settle, settled) = watch::channel(false);
         let address = config.advertise.unwrap_or(server.local_addr());
@@ -152,7 +153,7 @@ impl Host {
                 compile: Arc::new(compile),
                 catalog: Arc::clone(&catalog),
                 limits,
-                pulse,
+                lane: Arc::clone(&lane),
                 accept_breaking_changes: config.accept_breaking_changes,
             },
             events: events.clone(),
@@ -160,7 +161,7 @@ impl Host {
         };
         let reload = Part::spawn(|stop| reload.run(stop));
         let tended = Arc::clone(&catalog);
-        let tending = Part::spawn(|stop| keeper::tend(tended, stop));
+        let tending = Part::spawn(|stop| keeper::tend(tended, lane, stop));
         Ok(Self {
             server,
             dispatch,

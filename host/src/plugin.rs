@@ -5,7 +5,6 @@
 
 mod binary;
 mod docs;
-mod habit;
 mod imports;
 mod introspect;
 mod rejection;
@@ -29,11 +28,11 @@ use crate::guest::{
     self, Capabilities, Guest, KeyValueStores, LogBudget, Resolver, Stores, VersionStores,
 };
 use crate::keeper::{self, Keeper};
+use crate::lane::{Conduct, Habit, Who};
 use crate::limits::{HostLimits, PluginLimits};
 use crate::manifest::{Instances, Manifest, PluginDefaults, PluginSettings};
 use crate::value::{MethodPlan, TypeNames};
 use docs::Documentation;
-pub(crate) use habit::Habit;
 use introspect::Exported;
 
 /// Makes plugins out of bytes. Cheap to clone.
@@ -160,6 +159,7 @@ impl Candidate {
             stores: self.loader.stores.of_version(self.service.clone(), self.generation),
             may_be_given_up: self.manifest.roll_back_on_traps,
             watch: Watch::default(),
+            conduct: Arc::new(Conduct::new()),
             service: self.service,
             _in_use: in_use,
         };
@@ -237,6 +237,7 @@ pub(crate) struct Plugin {
     settings: PluginSettings,
     may_be_given_up: bool,
     watch: Watch,
+    conduct: Arc<Conduct>,
     keeper: Keeper,
     /// Keeps its code in the cache, for the next start.
     _in_use: Option<InUse>,
@@ -270,10 +271,6 @@ impl Method {
     /// Where an instance has it.
     pub(crate) fn index(&self) -> &ComponentExportIndex {
         &self.index
-    }
-
-    pub(crate) fn habit(&self) -> &Habit {
-        &self.habit
     }
 }
 
@@ -355,6 +352,16 @@ impl Plugin {
     /// Whether the version before may serve in its place when it traps.
     pub(crate) fn may_be_given_up(&self) -> bool {
         self.may_be_given_up
+    }
+
+    /// How its calls behave on the threads of the host.
+    pub(crate) fn conduct(&self) -> &Arc<Conduct> {
+        &self.conduct
+    }
+
+    /// Whose work a call of `method` is.
+    pub(crate) fn who<'a>(&'a self, method: &'a Method) -> Who<'a> {
+        Who { plugin: &self.conduct, method: Some(&method.habit) }
     }
 
     /// What watches its calls.
@@ -450,7 +457,7 @@ impl Plugin {
             return self.refused.push(RefusedFunction { name: qualified, reason });
         }
         let index = self.methods.len();
-        let (plan, habit) = (Arc::new(plan), Habit::default());
+        let (plan, habit) = (Arc::new(plan), Habit::of_method());
         self.methods.push(Method { info, plan, index: function.index, habit });
         self.names.insert(name, index);
         self.names.insert(qualified, index);

@@ -1,6 +1,7 @@
 //! The service `jackfield`, which every host answers itself: what it serves.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jackfield_wire::ServiceName;
 use jackfield_wire::name::BUILTIN_SERVICE;
@@ -11,6 +12,8 @@ use super::End;
 use super::lookup::{self, not_found};
 use super::request::Request;
 use crate::catalog::Snapshot;
+use crate::lane::Lane;
+use crate::limits::HostLimits;
 
 /// Answers a call of `method`.
 ///
@@ -20,8 +23,37 @@ use crate::catalog::Snapshot;
 ///
 /// `rollback(service: string)` changes something, and so is `Dispatch`'s own.
 ///
+/// It takes no permit, of which a busy host would have none. What may take megabytes and
+/// milliseconds is made beside the serving threads, a few answers at a time.
+pub(super) async fn answer(
+    lane: &Lane,
+    snapshot: Arc<Snapshot>,
+    method: &str,
+    request: &Request,
+    limits: &HostLimits,
+) -> Result<End, Failure> {
+    let longest = limits.plugin.result;
+    if !matches!(method, "services" | "describe") {
+        return made(&snapshot, method, request, longest);
+    }
+    let (method, request) = (method.to_owned(), request.clone());
+    let make = move || made(&snapshot, &method, &request, longest);
+    let patience = limits.queue_time;
+    match tokio::time::timeout(patience, lane.convert(make)).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(lost)) => Err(Failure::not_executed(Status::Internal, lost.to_string())),
+        Err(_) => {
+            let text = format!(
+                "this host tells others what it serves, and had no time for this call in \
+                 {patience:?}; try again later"
+            );
+            Err(Failure::not_executed(Status::ResourceExhausted, text))
+        }
+    }
+}
+
 /// No answer has more than `limit` bytes of JSON.
-pub(super) fn answer(
+fn made(
     snapshot: &Snapshot,
     method: &str,
     request: &Request,

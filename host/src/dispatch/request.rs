@@ -8,7 +8,8 @@ use bytes::Bytes;
 use jackfield_transport::{Exchange, ExchangeError};
 use jackfield_wire::{CallHead, Failure, FrameError, FrameKind, Status, from_cbor};
 
-/// A whole request.
+/// A whole request. Cheap to clone.
+#[derive(Clone)]
 pub(super) struct Request {
     head: Bytes,
     positional: Option<Bytes>,
@@ -55,8 +56,7 @@ impl Request {
 
     /// Holds the arguments against the limit of the plugin that is called.
     pub(super) fn check_length(&self, limit: usize) -> Result<(), Failure> {
-        let lengths = [&self.positional, &self.named].map(|all| all.as_ref().map_or(0, Bytes::len));
-        let bytes: usize = lengths.iter().sum();
+        let bytes = self.length();
         if bytes <= limit {
             return Ok(());
         }
@@ -65,6 +65,16 @@ impl Request {
              one call"
         );
         Err(Failure::not_executed(Status::InvalidArgument, text))
+    }
+
+    /// Bytes of the arguments.
+    pub(super) fn length(&self) -> usize {
+        [&self.positional, &self.named].into_iter().flatten().map(Bytes::len).sum()
+    }
+
+    /// Those by position and those by name, as below.
+    pub(super) fn arguments(&self) -> (Option<&Bytes>, Option<&Bytes>) {
+        (self.positional.as_ref(), self.named.as_ref())
     }
 
     /// JSON array.

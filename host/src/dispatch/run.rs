@@ -11,27 +11,26 @@ use jackfield_wire::{Executed, Failure, Status};
 
 use super::fault::Fault;
 use super::gate::Permit;
-use super::lane::Lane;
 use super::{Call, End, trap};
-use crate::engine::Running;
 use crate::guest::{Guest, Output, Source};
 use crate::keeper::{Live, Slot};
+use crate::lane::Lane;
 use crate::limits::HostLimits;
 use crate::value::{Answer, CallError, Prepared, WriteError};
 
-/// Calls the method with `arguments` until the call's deadline; gives back what it `held` when
+/// Calls the method with `arguments` until the call's deadline; gives the `permit` back when
 /// nothing of the guest is left.
 pub(super) async fn guest(
     lane: &Lane,
     call: Call,
     arguments: Prepared,
     limits: &Arc<HostLimits>,
-    held: (Permit, Running),
+    permit: Permit,
 ) -> Result<End, Fault> {
     let call = Arc::new(call);
-    let job = Job::new(&call, limits, held)?;
+    let job = Job::new(&call, limits, permit)?;
     let (output, progress, calls) = (job.output.clone(), Arc::clone(&job.progress), job.calls);
-    let running = lane.run(call.method().habit(), job.run(arguments));
+    let running = lane.run(call.plugin.who(call.method()), job.run(arguments));
     let ended = tokio::time::timeout_at(call.deadline, running).await;
     let failure = match ended {
         Ok(Some(Ok(Answer::Ok(json)))) => {
@@ -78,15 +77,11 @@ struct Job {
     /// Room for what it makes, if that is to stay.
     slot: Option<Slot>,
     /// Last, so that it outlives the store.
-    _held: (Permit, Running),
+    _permit: Permit,
 }
 
 impl Job {
-    fn new(
-        call: &Arc<Call>,
-        limits: &Arc<HostLimits>,
-        held: (Permit, Running),
-    ) -> Result<Self, Fault> {
+    fn new(call: &Arc<Call>, limits: &Arc<HostLimits>, permit: Permit) -> Result<Self, Fault> {
         let keeper = call.plugin.keeper();
         let source = Source {
             service: call.plugin.service().as_str().into(),
@@ -115,7 +110,7 @@ impl Job {
             live,
             calls,
             slot,
-            _held: held,
+            _permit: permit,
         })
     }
 

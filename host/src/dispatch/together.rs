@@ -1,7 +1,8 @@
 //! Runs a call in an instance that others run in as well.
 //!
-//! Its permit goes back with its answer. At its deadline, or when its caller goes away, the call
-//! alone is given up; the instance decides what becomes of it.
+//! At its deadline, or when its caller goes away, the call alone is given up; the instance decides
+//! what becomes of it. Its permit goes back when the method has ended, or the instance: until then
+//! it takes memory and a stack as any other.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,11 +10,10 @@ use jackfield_wire::{Executed, Failure, Status};
 
 use super::fault::Fault;
 use super::gate::Permit;
-use super::lane::Lane;
 use super::{Call, End, run, trap};
-use crate::engine::Running;
 use crate::guest::{Guest, Output, Source};
 use crate::keeper::{Job, Seed, Shared};
+use crate::lane::Lane;
 use crate::limits::HostLimits;
 use crate::value::{Answer, CallError, Prepared};
 
@@ -24,7 +24,7 @@ pub(super) async fn guest(
     call: &Call,
     arguments: Prepared,
     limits: &HostLimits,
-    (_permit, running): (Permit, Running),
+    permit: Permit,
 ) -> Result<End, Fault> {
     let keeper = call.plugin.keeper();
     let seed = || {
@@ -38,7 +38,7 @@ pub(super) async fn guest(
         let store = Guest::store(&call.plugin, limits, &output);
         Ok::<_, Failure>(Seed { store, pre: call.plugin.pre().clone(), slot })
     };
-    let worker = shared.worker(seed, |work| lane.start(work))?;
+    let worker = shared.worker(seed, |work| lane.start(call.plugin.conduct(), work))?;
     let fate = Arc::new(Fate::default());
     let begun = Arc::clone(&fate);
     let method = call.method();
@@ -48,7 +48,7 @@ pub(super) async fn guest(
         arguments,
         limit: call.plugin.limits().result,
         begin: Box::new(move || begun.begin()),
-        running,
+        permit: Box::new(permit),
     };
     let ended = tokio::time::timeout_at(call.deadline, worker.call(job)).await;
     let began = fate.settle();

@@ -1,6 +1,6 @@
 //! Counts the engines' epochs, from a thread of its own so that no load on the runtime delays it.
 //!
-//! Ends when it was dropped and no guest runs any more: one that still spins must meet its next tick
+//! Rests while no guest runs. Ends when it was dropped and no guest runs any more: one that still spins must meet its next tick
 //! to be stopped at all.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,8 +20,7 @@ pub(crate) struct Ticker {
 struct Shared {
     running: AtomicUsize,
     stop: AtomicBool,
-    /// It counts slowly, and is to be woken by the first guest. What is missed of that costs one
-    /// slow tick.
+    /// It does not count, and is to be woken by the first guest.
     idle: AtomicBool,
     /// The thread that counts.
     counts: OnceLock<Thread>,
@@ -41,12 +40,7 @@ impl Ticker {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Says that a guest runs, for as long as the answer lives.
-    pub(crate) fn running(&self) -> Running {
-        self.pulse().running()
-    }
-
-    /// For those who run guests elsewhere.
+    /// For those who run guests.
     pub(crate) fn pulse(&self) -> Pulse {
         Pulse(Arc::clone(&self.shared))
     }
@@ -57,11 +51,13 @@ impl Ticker {
 pub(crate) struct Pulse(Arc<Shared>);
 
 impl Pulse {
-    /// Says that a guest runs, for as long as the answer lives.
+    /// Says that guest code may run on this thread, for as long as the answer lives.
     pub(crate) fn running(&self) -> Running {
-        self.0.running.fetch_add(1, Ordering::Relaxed);
-        if self.0.idle.load(Ordering::Relaxed)
-            && self.0.idle.swap(false, Ordering::Relaxed)
+        // In one order for all threads, as in `count`: either this sees that it is idle, or that
+        // sees that a guest runs.
+        self.0.running.fetch_add(1, Ordering::SeqCst);
+        if self.0.idle.load(Ordering::SeqCst)
+            && self.0.idle.swap(false, Ordering::SeqCst)
             && let Some(thread) = self.0.counts.get()
         {
             thread.unpark();
@@ -72,7 +68,7 @@ impl Pulse {
 
 impl Drop for Ticker {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.stop.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
             if self.shared.running.load(Ordering::Relaxed) == 0 {
@@ -83,7 +79,7 @@ impl Drop for Ticker {
     }
 }
 
-/// While it lives, a guest runs.
+/// While it lives, guest code may run.
 pub(crate) struct Running(Arc<Shared>);
 
 impl Drop for Running {
@@ -94,35 +90,43 @@ impl Drop for Running {
 
 fn count(tick: impl Fn(), shared: &Shared) {
     shared.counts.get_or_init(std::thread::current);
-    let mut quiet = QUIET_TICKS;
+    let mut quiet = 0;
     loop {
         let busy = shared.running.load(Ordering::Relaxed) > 0;
         if !busy && shared.stop.load(Ordering::Relaxed) {
             return;
         }
-        let was_idle = quiet >= QUIET_TICKS;
-        let woken = was_idle && !shared.idle.load(Ordering::Relaxed);
-        quiet = if busy || woken { 0 } else { quiet.saturating_add(1) };
-        let idle = quiet >= QUIET_TICKS;
-        // Only then: a guest may just have come and said so.
-        if idle != was_idle {
-            shared.idle.store(idle, Ordering::Relaxed);
+        quiet = if busy { 0 } else { quiet + 1 };
+        if quiet > QUIET_TICKS {
+            rest(shared);
+            quiet = 0;
         }
-        std::thread::park_timeout(if idle { IDLE_TICK } else { BUSY_TICK });
+        std::thread::park_timeout(TICK);
         tick();
     }
 }
 
-/// How long a guest may hold a thread of the runtime while calls run. A longer tick shows as
-/// latency of every other call; a shorter one costs more wake-ups than it saves.
-const BUSY_TICK: Duration = Duration::from_millis(1);
+/// Waits for a guest, or the end.
+fn rest(shared: &Shared) {
+    shared.idle.store(true, Ordering::SeqCst);
+    let over = || {
+        !shared.idle.load(Ordering::SeqCst)
+            || shared.running.load(Ordering::SeqCst) > 0
+            || shared.stop.load(Ordering::SeqCst)
+    };
+    while !over() {
+        std::thread::park();
+    }
+    shared.idle.store(false, Ordering::SeqCst);
+}
 
-/// A host with as many calls as one in a tenth of a second counts as busy between them: small calls
-/// are seldom seen, and a long one beside them should not begin with a slow tick.
+/// How long a guest may hold a thread of the runtime. A longer tick shows as latency of every other
+/// call; a shorter one costs more wake-ups than it saves.
+const TICK: Duration = Duration::from_millis(1);
+
+/// A host with as many calls as one in a tenth of a second counts as busy between them: to wake the
+/// thread for each costs more than its ticks.
 const QUIET_TICKS: u32 = 100;
-
-/// An idle host wakes up this often, for what guests do when none of their calls runs.
-const IDLE_TICK: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {
@@ -130,7 +134,7 @@ mod tests {
     use std::sync::atomic::AtomicU32;
 
     #[test]
-    fn a_guest_that_comes_to_an_idle_host_ends_the_slow_ticks() {
+    fn it_rests_while_no_guest_runs_and_a_guest_that_comes_wakes_it() {
         let shared = Arc::new(Shared::default());
         let ticks = Arc::new(AtomicU32::new(0));
         let (counted, told) = (Arc::clone(&shared), Arc::clone(&ticks));
@@ -140,17 +144,23 @@ mod tests {
             };
             count(tick, &counted);
         });
-        let until_idle = || {
-            while !shared.idle.load(Ordering::Relaxed) {
+        let until = |so: &dyn Fn() -> bool| {
+            while !so() {
                 std::thread::yield_now();
             }
         };
-        until_idle();
-        let before = ticks.load(Ordering::Relaxed);
-        drop(Pulse(Arc::clone(&shared)).running());
-        until_idle();
-        assert!(ticks.load(Ordering::Relaxed) >= before + QUIET_TICKS, "it was awake for a while");
-        shared.stop.store(true, Ordering::Relaxed);
+        for _ in 0..3 {
+            until(&|| shared.idle.load(Ordering::SeqCst));
+            let before = ticks.load(Ordering::Relaxed);
+            std::thread::sleep(10 * TICK);
+            assert_eq!(ticks.load(Ordering::Relaxed), before, "it rests");
+            let running = Pulse(Arc::clone(&shared)).running();
+            until(&|| ticks.load(Ordering::Relaxed) > before + 2 * QUIET_TICKS);
+            drop(running);
+        }
+        until(&|| shared.idle.load(Ordering::SeqCst));
+        shared.stop.store(true, Ordering::SeqCst);
+        thread.thread().unpark();
         thread.join().expect("it ends");
     }
 }

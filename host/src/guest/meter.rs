@@ -1,7 +1,10 @@
 //! Holds an instance to its memory and table limits, and says which one it ran into.
 
+use std::sync::Arc;
+
 use wasmtime::ResourceLimiter;
 
+use crate::lane::Conduct;
 use crate::limits::{HostLimits, PluginLimits};
 
 /// A guest asked for more than a limit. It traps: standard libraries abort on it anyway, and do
@@ -22,11 +25,13 @@ pub(super) struct Meter {
     instances: usize,
     memories: usize,
     tables: usize,
+    /// Told of its memory.
+    conduct: Arc<Conduct>,
 }
 
 impl Meter {
     /// Holds an instance to the limits of its plugin, and to what the pool of `host` has for one.
-    pub(super) fn new(limits: &PluginLimits, host: &HostLimits) -> Self {
+    pub(super) fn new(limits: &PluginLimits, host: &HostLimits, conduct: &Arc<Conduct>) -> Self {
         let count = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
         Self {
             memory: 0,
@@ -35,6 +40,7 @@ impl Meter {
             instances: count(host.core_instances),
             memories: count(host.memories),
             tables: count(host.tables),
+            conduct: Arc::clone(conduct),
         }
     }
 }
@@ -55,6 +61,7 @@ impl ResourceLimiter for Meter {
             return Ok(false);
         }
         self.memory = wanted;
+        self.conduct.weighs(wanted);
         Ok(true)
     }
 
@@ -89,7 +96,7 @@ mod tests {
     use super::*;
 
     fn meter(limits: PluginLimits) -> Meter {
-        Meter::new(&limits, &HostLimits::default())
+        Meter::new(&limits, &HostLimits::default(), &Arc::new(Conduct::new()))
     }
 
     #[test]
@@ -100,6 +107,18 @@ mod tests {
         let error = meter.memory_growing(40, 41, None).unwrap_err();
         let reached = error.downcast_ref::<LimitReached>();
         assert_eq!(reached, Some(&LimitReached::Memory { wanted: 101, limit: 100 }));
+    }
+
+    #[test]
+    fn an_instance_with_much_memory_makes_its_plugin_heavy() {
+        let mut meter = meter(PluginLimits::default());
+        assert!(meter.memory_growing(0, 2 << 20, None).unwrap());
+        assert!(meter.memory_growing(0, 2 << 20, None).unwrap());
+        assert!(!meter.conduct.is_heavy());
+        assert!(!meter.memory_growing(0, 9, Some(8)).unwrap());
+        assert!(!meter.conduct.is_heavy(), "it did not get that");
+        assert!(meter.memory_growing(2 << 20, (2 << 20) + 1, None).unwrap());
+        assert!(meter.conduct.is_heavy());
     }
 
     #[test]

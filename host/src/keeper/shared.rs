@@ -5,7 +5,7 @@
 //! not end: wasmtime cannot stop one call of several, so new calls then go to a new instance, and
 //! the old one ends with the last call that somebody still waits for.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,6 @@ use wasmtime::component::{
 };
 
 use super::Slot;
-use crate::engine::Running;
 use crate::guest::Guest;
 use crate::value::{Answer, CallError, MethodPlan, Prepared};
 
@@ -30,7 +29,8 @@ pub(crate) struct Job {
     pub(crate) limit: usize,
     /// Asked when the method is to begin: whether it still may.
     pub(crate) begin: Box<dyn FnOnce() -> bool + Send + Sync>,
-    pub(crate) running: Running,
+    /// Kept until the method has ended, whoever waits for that: it stands for what the call takes.
+    pub(crate) permit: Box<dyn Send + Sync>,
 }
 
 /// What a new instance is made of.
@@ -99,7 +99,9 @@ pub(crate) type Work = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// An instance at work. Dropping it ends it at once.
 pub(crate) struct Worker {
-    jobs: mpsc::UnboundedSender<(Job, oneshot::Sender<Result<Answer, CallError>>)>,
+    jobs: mpsc::UnboundedSender<OneCall>,
+    /// Calls so far.
+    calls: AtomicU64,
     ending: Arc<Ending>,
     _task: JoinSet<()>,
 }
@@ -111,13 +113,19 @@ struct Ending {
     lived: AtomicBool,
     /// Why it ended.
     error: OnceLock<wasmtime::Error>,
-    /// When callers went away from calls that have not ended. Never held across an await.
-    abandoned: Mutex<Vec<Instant>>,
+    /// Calls that have not ended and whose callers went away, and when; the oldest first. Never
+    /// held across an await.
+    abandoned: Mutex<Vec<(u64, Instant)>>,
 }
 
 impl Ending {
-    fn abandoned(&self) -> MutexGuard<'_, Vec<Instant>> {
+    fn abandoned(&self) -> MutexGuard<'_, Vec<(u64, Instant)>> {
         self.abandoned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The call with this number has ended, whether or not somebody waited.
+    fn ended(&self, number: u64) {
+        self.abandoned().retain(|(other, _)| *other != number);
     }
 }
 
@@ -127,7 +135,7 @@ impl Worker {
         let (jobs, incoming) = mpsc::unbounded_channel();
         let ending = Arc::new(Ending::default());
         let task = run(Box::pin(serve(seed, incoming, Arc::clone(&ending))));
-        Arc::new(Self { jobs, ending, _task: task })
+        Arc::new(Self { jobs, calls: AtomicU64::new(0), ending, _task: task })
     }
 
     /// Runs a call beside others. `None` when the instance has ended: see [`Self::error`].
@@ -136,9 +144,11 @@ impl Worker {
     /// A call that is dropped goes on; the instance takes no new calls when it does not end soon.
     pub(crate) async fn call(&self, job: Job) -> Option<Result<Answer, CallError>> {
         let (send, mut answer) = oneshot::channel();
-        self.jobs.send((job, send)).ok()?;
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        let ending = Arc::clone(&self.ending);
+        self.jobs.send(OneCall { number, job, answer: send, ending }).ok()?;
         // Dropped before the channel: who sees that closed finds it counted.
-        let mut waiting = Waiting { ending: Some(&self.ending) };
+        let mut waiting = Waiting { number, ending: Some(&self.ending) };
         let answered = (&mut answer).await;
         waiting.ending = None;
         answered.ok()
@@ -159,7 +169,7 @@ impl Worker {
             return false;
         }
         let abandoned = self.ending.abandoned();
-        let long = |since: &Instant| now.saturating_duration_since(*since) >= LINGER;
+        let long = |(_, since): &(u64, Instant)| now.saturating_duration_since(*since) >= LINGER;
         !self.jobs.is_closed()
             && abandoned.len() <= MAX_ABANDONED
             && !abandoned.first().is_some_and(long)
@@ -168,28 +178,25 @@ impl Worker {
 
 /// Somebody who waits for an answer.
 struct Waiting<'a> {
+    number: u64,
     ending: Option<&'a Ending>,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if let Some(ending) = self.ending {
-            ending.abandoned().push(Instant::now());
+            ending.abandoned().push((self.number, Instant::now()));
         }
     }
 }
 
-async fn serve(
-    seed: Seed,
-    mut jobs: mpsc::UnboundedReceiver<(Job, oneshot::Sender<Result<Answer, CallError>>)>,
-    ending: Arc<Ending>,
-) {
+async fn serve(seed: Seed, mut jobs: mpsc::UnboundedReceiver<OneCall>, ending: Arc<Ending>) {
     // In this order: what comes first goes last, and the slot has to outlive the store.
     let Seed { slot: _slot, pre, mut store } = seed;
     let error = match pre.instantiate_async(&mut store).await {
         Ok(instance) => {
             ending.lived.store(true, Ordering::Relaxed);
-            run(&mut store, instance, &mut jobs, &ending).await
+            run(&mut store, instance, &mut jobs).await
         }
         Err(error) => Some(error),
     };
@@ -203,43 +210,48 @@ async fn serve(
 async fn run(
     store: &mut Store<Guest>,
     instance: Instance,
-    jobs: &mut mpsc::UnboundedReceiver<(Job, oneshot::Sender<Result<Answer, CallError>>)>,
-    ending: &Arc<Ending>,
+    jobs: &mut mpsc::UnboundedReceiver<OneCall>,
 ) -> Option<wasmtime::Error> {
     let served = store.run_concurrent(async |accessor| {
-        while let Some((job, answer)) = jobs.recv().await {
-            let function = accessor.with(|mut store| instance.get_func(&mut store, job.index));
+        while let Some(call) = jobs.recv().await {
+            let index = call.job.index;
+            let function = accessor.with(|mut store| instance.get_func(&mut store, index));
             let function = function.ok_or_else(|| {
                 wasmtime::Error::msg("the instance lacks what its component exports")
             })?;
-            let ending = Arc::clone(ending);
-            accessor.spawn(OneCall { job, function, answer, ending })?;
+            accessor.spawn(Task { call, function })?;
         }
         Ok(())
     });
     served.await.and_then(|ended| ended).err()
 }
 
-/// A call as a task of the instance.
+/// A call on its way into the instance.
 struct OneCall {
+    number: u64,
     job: Job,
-    function: Func,
     answer: oneshot::Sender<Result<Answer, CallError>>,
     ending: Arc<Ending>,
 }
 
-impl AccessorTask<Guest> for OneCall {
+/// A call as a task of the instance.
+struct Task {
+    call: OneCall,
+    function: Func,
+}
+
+impl AccessorTask<Guest> for Task {
     async fn run(self, accessor: &Accessor<Guest>) -> wasmtime::Result<()> {
-        let Job { plan, arguments, limit, begin, running: _running, .. } = self.job;
+        let OneCall { number, job, answer, ending } = self.call;
+        let Job { plan, arguments, limit, begin, permit: _permit, .. } = job;
         // The instance was busy for longer than its caller waited.
-        if self.answer.is_closed() || !begin() {
-            self.ending.abandoned().pop();
+        if answer.is_closed() || !begin() {
+            ending.ended(number);
             return Ok(());
         }
-        let answer = plan.call_beside_others(accessor, self.function, arguments, limit).await;
-        if self.answer.send(answer).is_err() {
-            // Which one it was does not matter: what counts is how many there are, and for how long.
-            self.ending.abandoned().pop();
+        let told = plan.call_beside_others(accessor, self.function, arguments, limit).await;
+        if answer.send(told).is_err() {
+            ending.ended(number);
         }
         Ok(())
     }
@@ -251,3 +263,20 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// So many of them may go on at once: each holds memory of the instance.
 const MAX_ABANDONED: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_ends_takes_its_own_mark_along_and_no_other() {
+        let ending = Ending::default();
+        for number in [3, 1, 2] {
+            drop(Waiting { number, ending: Some(&ending) });
+        }
+        drop(Waiting { number: 4, ending: None });
+        ending.ended(3);
+        let left: Vec<_> = ending.abandoned().iter().map(|(number, _)| *number).collect();
+        assert_eq!(left, [1, 2]);
+    }
+}

@@ -11,7 +11,7 @@ use super::file::{self, Content, ManifestFile};
 use super::{compat, trial};
 use crate::catalog::Catalog;
 use crate::compile::Compilers;
-use crate::engine::Pulse;
+use crate::lane::{Lane, Lost};
 use crate::limits::HostLimits;
 use crate::manifest::Manifest;
 use crate::plugin::{self, Candidate, Loader, Method, Plugin, Rejection};
@@ -23,7 +23,7 @@ pub(crate) struct Workshop {
     pub(crate) compile: Arc<Compilers>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) limits: Arc<HostLimits>,
-    pub(crate) pulse: Pulse,
+    pub(crate) lane: Arc<Lane>,
     /// Serve also what breaks callers of the version before.
     pub(crate) accept_breaking_changes: bool,
 }
@@ -58,7 +58,7 @@ impl Workshop {
     /// Dropping it ends what is under way, but for a thread of this process that compiles.
     pub(super) async fn load(self, folder: PathBuf, file: String) -> Loaded {
         let (path, limit) = (folder.join(&file), self.limits.plugin_file);
-        let source = match blocking(move || read(&path, limit)).await {
+        let source = match self.aside(move || read(&path, limit)).await {
             Ok(Some(source)) => source,
             Ok(None) => return Loaded::Changing,
             Err(rejection) => return Loaded::Rejected(rejection, None),
@@ -100,14 +100,31 @@ impl Workshop {
         let Source { service, bytes, manifest, generation, .. } = source;
         let loader = self.loader.clone();
         let candidate: Candidate =
-            blocking(move || loader.candidate(service, bytes, (manifest, generation))).await?;
+            self.aside(move || loader.candidate(service, bytes, (manifest, generation))).await?;
         let compiled = self.compile.component(candidate.bytes(), candidate.instances()).await?;
-        let plugin = blocking(move || candidate.link(compiled)).await?;
+        let plugin = self.aside(move || candidate.link(compiled)).await?;
         if let Some(running) = self.catalog.now().plugin(plugin.service().as_str()) {
             compare(running, &plugin, accept)?;
         }
-        trial::trial(&plugin, &self.limits, &self.pulse).await?;
-        Ok(plugin)
+        let conduct = Arc::clone(plugin.conduct());
+        let limits = Arc::clone(&self.limits);
+        let trial = async move {
+            trial::trial(&plugin, &limits).await?;
+            Ok(plugin)
+        };
+        self.lane
+            .send(&conduct, trial)
+            .await
+            .unwrap_or_else(|| Err(Rejection::Internal(Lost::Closed.to_string())))
+    }
+
+    /// Runs what takes a thread some milliseconds, where it keeps none from serving.
+    async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Rejection> + Send + 'static,
+    ) -> Result<T, Rejection> {
+        let done = self.lane.block(work).await;
+        done.unwrap_or_else(|lost| Err(Rejection::Internal(lost.to_string())))
     }
 }
 
@@ -141,14 +158,6 @@ fn read(path: &Path, limit: u64) -> Result<Option<Source>, Rejection> {
     let generation = plugin::generation_under(&text, &bytes);
     let stamp = Stamp { component, manifest: of_manifest };
     Ok(Some(Source { service, bytes: bytes.into(), manifest, generation, stamp }))
-}
-
-/// Runs what takes a thread some milliseconds.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Rejection> + Send + 'static,
-) -> Result<T, Rejection> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(Rejection::Internal(error.to_string())))
 }
 
 /// Reads a file that nobody watches.

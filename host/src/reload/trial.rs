@@ -2,10 +2,9 @@
 //!
 //! The test is an exported function called `self-test` without parameters and with a `result`, at
 //! the root or in an interface. Both run once, in one fresh instance, within the plugin's limits and
-//! its default deadline, on a thread of the runtime that the guest yields like that of any call.
+//! its default deadline, in the lane for what takes long.
 
 use crate::dispatch::{quoted, trapped};
-use crate::engine::Pulse;
 use crate::guest::{Guest, Output, Source};
 use crate::limits::HostLimits;
 use crate::plugin::{Method, Plugin, Rejection};
@@ -20,12 +19,7 @@ use jackfield_wire::ty::Type;
 ///
 /// # Errors
 /// What the guest ran into, or what its test says.
-pub(crate) async fn trial(
-    plugin: &Plugin,
-    limits: &HostLimits,
-    pulse: &Pulse,
-) -> Result<(), Rejection> {
-    let _running = pulse.running();
+pub(crate) async fn trial(plugin: &Plugin, limits: &HostLimits) -> Result<(), Rejection> {
     let service = plugin.service().as_str().into();
     let output =
         Output::new(Source { service, method: SELF_TEST.into(), call: None }, plugin.log().clone());

@@ -105,6 +105,16 @@ async fn a_trap_ends_all_calls_of_the_instance_and_the_next_gets_a_new_one() {
 }
 
 #[tokio::test]
+async fn a_call_that_goes_on_without_its_caller_keeps_its_place_until_it_ends() {
+    let rig = shared().await;
+    let reply = rig.caller.call_within("gate.wait", json!([]), SOON).await;
+    reply.failed(Status::DeadlineExceeded, Executed::Yes, &["gate.wait"]);
+    assert_eq!(rig.host.load().in_flight, 1);
+    assert_eq!(rig.call("gate.open", json!([])).await.ok(), json!(null));
+    eventually("it has ended", async || rig.host.load().in_flight == 0).await;
+}
+
+#[tokio::test]
 async fn a_call_past_its_deadline_is_answered_and_one_that_hogs_the_instance_loses_it() {
     let rig = shared().await;
     let reply = rig.caller.call_within("gate.wait", json!([]), SOON).await;

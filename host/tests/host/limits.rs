@@ -6,7 +6,7 @@ use jackfield_host::HostFile;
 use jackfield_wire::{Executed, Status};
 use serde_json::json;
 
-use crate::rig::{Rig, answer, eventually, plugin, wat};
+use crate::rig::{Rig, answer, eventually, fixture, plugin, wat};
 
 async fn narrow(queue: u32) -> Rig {
     let files = [("sleeper.wasm", plugin("sleeper"))];
@@ -15,6 +15,26 @@ async fn narrow(queue: u32) -> Rig {
         config.limits.queue = queue;
     })
     .await
+}
+
+/// On the only thread of this test: a host that checked them there could not be seen at it.
+#[tokio::test]
+async fn long_arguments_are_checked_beside_the_threads_that_serve() {
+    let rig = Rig::with(&[("take.wasm", fixture("spin-in-realloc"))]).await;
+    let text = "\n".repeat(1_500_000);
+    let caller = rig.caller.clone();
+    let mut call =
+        std::pin::pin!(async move { caller.call("take.take", json!([text, "too many"])).await });
+    let mut seen = false;
+    let reply = loop {
+        tokio::select! {
+            biased;
+            reply = &mut call => break reply,
+            () = tokio::task::yield_now() => seen |= rig.host.load().in_flight == 1,
+        }
+    };
+    reply.failed(Status::InvalidArgument, Executed::No, &["too many arguments"]);
+    assert!(seen, "others had their turn meanwhile");
 }
 
 #[tokio::test]

@@ -1,0 +1,72 @@
+//! For how long work held a thread.
+
+use std::time::{Duration, Instant};
+
+/// How long a thread was held.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Held {
+    /// By the clock.
+    pub(super) wall: Duration,
+    /// Without the time in which the system gave the core to somebody else; `None` when nobody
+    /// asked for it.
+    pub(super) computed: Option<Duration>,
+}
+
+/// Runs while a thread is held.
+pub(super) struct Stopwatch {
+    began: Instant,
+    computed: Option<Duration>,
+}
+
+impl Stopwatch {
+    /// By the clock alone: two reads of it, some fifty nanoseconds.
+    pub(super) fn rough() -> Self {
+        Self { began: Instant::now(), computed: None }
+    }
+
+    /// Asks the system for the thread's own time as well: two calls of it, half a microsecond.
+    pub(super) fn exact() -> Self {
+        Self { began: Instant::now(), computed: Some(time_of_thread()) }
+    }
+
+    /// How long it ran; and the time at its end.
+    pub(super) fn stop(self) -> (Instant, Held) {
+        let computed = self.computed.map(|before| time_of_thread().saturating_sub(before));
+        let now = Instant::now();
+        (now, Held { wall: now - self.began, computed })
+    }
+}
+
+/// What this thread has computed so far.
+#[cfg(unix)]
+pub(super) fn time_of_thread() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    // It is not negative, and its nanoseconds are less than a second.
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
+/// Where the system does not say it: the clock's time, as if the core was always its own.
+#[cfg(not(unix))]
+pub(super) fn time_of_thread() -> Duration {
+    static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+    START.elapsed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn computing_counts_and_waiting_does_not() {
+        let watch = Stopwatch::exact();
+        while time_of_thread().subsec_millis() == 0 {}
+        let (_, held) = watch.stop();
+        assert!(held.computed.is_some_and(|computed| computed > Duration::ZERO));
+        let (watch, pause) = (Stopwatch::exact(), Duration::from_millis(20));
+        std::thread::sleep(pause);
+        let (_, held) = watch.stop();
+        assert!(held.wall >= pause);
+        #[cfg(unix)]
+        assert!(held.computed.is_some_and(|computed| computed < pause));
+    }
+}
