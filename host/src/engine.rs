@@ -197,11 +197,17 @@ fn pool(limits: &HostLimits, instances: u32) -> PoolingAllocationConfig {
 }
 
 /// Memories that keep the contents of their plugin between calls: one for each plugin, besides those
-/// of calls that run. With fewer, a host with many plugins maps the contents anew in most calls.
+/// of calls that run, on each core, because wasmtime divides them between threads. With fewer, a host
+/// with many plugins maps the contents anew in most calls.
 fn warm(limits: &HostLimits) -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let cores = u32::try_from(cores).unwrap_or(u32::MAX);
     let plugins = u32::try_from(limits.plugins).unwrap_or(u32::MAX);
-    plugins.saturating_add(limits.concurrency)
+    plugins.saturating_add(limits.concurrency).saturating_mul(cores).min(MOST_WARM)
 }
+
+/// Two gigabytes, if each held all that may stay mapped; most hold a tenth of that.
+const MOST_WARM: u32 = 2048;
 
 /// A reservation that lets compiled code skip bounds checks: every 32-bit address lies in it.
 const FULL_RESERVATION: u64 = 4 << 30;
