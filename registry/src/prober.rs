@@ -206,10 +206,34 @@ const NOBODYS: LeaseId = LeaseId(NonZeroU64::MAX);
 mod tests {
     use super::*;
     use crate::core::fixture::{id, peer};
+    use jackfield_transport::{Identity, StateDir, TransportLimits};
 
     fn probe(host: &str, address: &str) -> Probe {
         let (kind, address, owner) = (Kind::Endpoint, address.into(), peer(host));
         Probe { id: id("calc", host), kind, address, owner }
+    }
+
+    fn eyes(all_local: bool) -> Eyes {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::resolve(Some(&dir.path().join("state"))).unwrap();
+        let identity = Identity::local(&state, Role::Registry, "registry").unwrap();
+        let dialer = Dialer::new(&identity, Protocol::Call, TransportLimits::default()).unwrap();
+        Eyes { dialer, all_local, lookups: Arc::new(Semaphore::new(1)) }
+    }
+
+    #[tokio::test]
+    async fn a_name_is_dialled_where_all_registrants_are_near_and_not_where_they_are_not() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("localhost:{}", listener.local_addr().unwrap().port());
+        assert_eq!(eyes(true).look(&probe("a", &address)).await, Found::Alive);
+        assert_eq!(eyes(false).look(&probe("a", &address)).await, Found::Nobody);
+        drop(listener);
+        assert_eq!(eyes(true).look(&probe("a", &address)).await, Found::Nobody);
+    }
+
+    #[tokio::test]
+    async fn a_name_that_nobody_knows_is_silence() {
+        assert_eq!(eyes(true).look(&probe("a", "nobody.invalid:1")).await, Found::Silence);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod calls;
 mod command_line;
 mod compiling;
 mod documentation;
+mod endpoints;
 mod floods;
 mod grants;
 mod identity;

@@ -275,6 +275,21 @@ const MAX_SIGNATURE: usize = 16 << 10;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_means_a_private_place_of_the_registry_is_not_dialled() {
+        let may = |ip: &str, all_local| may_be_dialled(ip.parse().unwrap(), all_local);
+        for ip in ["169.254.169.254", "::ffff:169.254.1.1", "fe80::1", "100.100.100.200"] {
+            assert!(!may(ip, true) && !may(ip, false), "{ip}");
+        }
+        for ip in ["fd00:ec2::254", "0.0.0.0", "::", "224.0.0.1", "255.255.255.255"] {
+            assert!(!may(ip, true) && !may(ip, false), "{ip}");
+        }
+        for ip in ["127.0.0.1", "::1"] {
+            assert!(may(ip, true) && !may(ip, false), "{ip}");
+        }
+        assert!(["192.0.2.7", "10.0.0.1", "2001:db8::1"].iter().all(|ip| may(ip, false)));
+    }
     use crate::core::fixture::instance;
 
     fn local() -> Surroundings {

@@ -78,6 +78,9 @@ pub(crate) fn stopped(runtime: &Runtime) {
                 stays.beat(&[lives.address]).await;
             }
         }
+        // The other may hear of the guest's end before the one that wrote it has etcd's answer.
+        let here = list(&plan, lives.address).await.1;
+        while list(&plan, stands.address).await.1 < here {}
         let (listed, _) = list(&plan, stands.address).await;
         assert!(listed.values().all(|instance| instance.health == Health::Healthy), "{listed:?}");
     });

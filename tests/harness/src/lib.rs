@@ -12,6 +12,7 @@ mod wait;
 pub use folder::PluginFolder;
 pub use load::{Load, Repeat, Tally};
 pub use process::{Finished, Process};
+pub use rustix::process::Signal;
 pub use wait::{eventually, eventually_blocking};
 
 use std::net::SocketAddr;
