@@ -6,14 +6,75 @@
 
 extern crate alloc;
 
-use alloc::alloc::{Layout, alloc, handle_alloc_error, realloc};
+use alloc::alloc::{GlobalAlloc, Layout, alloc, handle_alloc_error, realloc};
+use core::ffi::c_void;
 
-// Only for `memcmp` and its like, which the compiler calls and core does not bring along.
+// Of WASI's C library only the allocator, and `memcmp` and its like, which the compiler calls and
+// core does not bring along. None of it imports anything.
 #[link(name = "c")]
-unsafe extern "C" {}
+unsafe extern "C" {
+    fn malloc(size: usize) -> *mut c_void;
+    fn calloc(count: usize, size: usize) -> *mut c_void;
+    fn aligned_alloc(align: usize, size: usize) -> *mut c_void;
+    #[link_name = "realloc"]
+    fn c_realloc(old: *mut c_void, size: usize) -> *mut c_void;
+    fn free(old: *mut c_void);
+}
 
+/// The C library's allocator. It begins with the memory that an instance has anyway, which others
+/// leave alone: an instance that grows its memory costs its host two changes of the page table,
+/// which made a short call twice as dear.
 #[doc(hidden)]
-pub use dlmalloc::GlobalDlmalloc;
+pub struct Allocator;
+
+/// What `malloc` aligns to; what std, too, relies on.
+const ALIGNED: usize = 8;
+
+// SAFETY: the C functions keep the contract: what they give is aligned as asked and large enough,
+// null says that there is no memory, and they never unwind.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let (align, size) = (layout.align(), layout.size());
+        // SAFETY: any size may be asked for; an alignment is a power of two.
+        let new = unsafe { if align <= ALIGNED { malloc(size) } else { aligned_alloc(align, size) } };
+        new.cast()
+    }
+
+    unsafe fn dealloc(&self, old: *mut u8, _: Layout) {
+        // SAFETY: by contract it came from here, and so from one of the three above.
+        unsafe { free(old.cast()) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if layout.align() <= ALIGNED {
+            // SAFETY: any size may be asked for.
+            return unsafe { calloc(1, layout.size()).cast() };
+        }
+        // SAFETY: the contract is the same.
+        let new = unsafe { self.alloc(layout) };
+        if !new.is_null() {
+            // SAFETY: it has this many bytes, which nobody else knows of.
+            unsafe { new.write_bytes(0, layout.size()) };
+        }
+        new
+    }
+
+    unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if layout.align() <= ALIGNED {
+            // SAFETY: by contract `old` came from here.
+            return unsafe { c_realloc(old.cast(), size).cast() };
+        }
+        // SAFETY: the caller promises that `size` fits the alignment.
+        let new = unsafe { self.alloc(Layout::from_size_align_unchecked(size, layout.align())) };
+        if !new.is_null() {
+            // SAFETY: both have this many bytes, and the new one is nobody else's yet.
+            unsafe { new.copy_from_nonoverlapping(old, layout.size().min(size)) };
+            // SAFETY: by contract `old` came from here.
+            unsafe { self.dealloc(old, layout) };
+        }
+        new
+    }
+}
 
 /// Sets the allocator, the panic handler and the canonical `cabi_realloc`, which std would bring along, of a `no_std`
 /// plugin. Once per plugin, at the crate's root.
@@ -23,7 +84,7 @@ pub use dlmalloc::GlobalDlmalloc;
 macro_rules! runtime {
     () => {
         #[global_allocator]
-        static ALLOCATOR: $crate::GlobalDlmalloc = $crate::GlobalDlmalloc;
+        static ALLOCATOR: $crate::Allocator = $crate::Allocator;
 
         #[panic_handler]
         fn panic(_: &::core::panic::PanicInfo) -> ! {
