@@ -42,10 +42,10 @@ struct Served {
 
 /// A version that was left for the one before it.
 #[derive(Clone)]
-struct Left {
-    generation: Generation,
+pub(crate) struct Left {
+    pub(crate) generation: Generation,
     /// What it did, when nobody ordered it.
-    because: Option<String>,
+    pub(crate) because: Option<String>,
 }
 
 /// One state of what is served.
@@ -86,6 +86,22 @@ impl Snapshot {
     /// What that generation did, when the host returned from it by itself.
     pub(crate) fn given_up_because(&self, service: &str) -> Option<&str> {
         self.services.get(service)?.instead_of.as_ref()?.because.as_deref()
+    }
+
+    /// Each file, the generation that serves of it, and the one that was left for that.
+    pub(crate) fn versions(&self) -> impl Iterator<Item = (&str, Generation, Option<&Left>)> {
+        self.services
+            .values()
+            .map(|served| (&*served.file, served.plugin.generation(), served.instead_of.as_ref()))
+    }
+
+    /// All that serve, or could be returned to.
+    pub(crate) fn generations(&self) -> impl Iterator<Item = Generation> {
+        let both = |served: &'_ Served| {
+            let before = served.before.as_ref().map(|before| before.generation());
+            before.into_iter().chain([served.plugin.generation()])
+        };
+        self.services.values().flat_map(both)
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
@@ -156,8 +172,9 @@ impl Catalog {
         self.changes.subscribe()
     }
 
-    /// Serves `plugin` from `file` on.
-    pub(crate) fn serve(&self, file: &str, plugin: Arc<Plugin>) -> Change {
+    /// Serves `plugin` from `file` on, or, if the file's content was `left` before the host was
+    /// restarted, in its place.
+    pub(crate) fn serve(&self, file: &str, plugin: Arc<Plugin>, left: Option<Left>) -> Change {
         let _writing = self.write();
         let mut next = (*self.now()).clone();
         next.rejected.remove(file);
@@ -165,7 +182,7 @@ impl Catalog {
         let before = next.services.remove(&service).map(|served| served.plugin);
         let other = next.take(file);
         let (file, since) = (file.into(), Instant::now());
-        let served = Served { file, plugin, before: before.clone(), instead_of: None, since };
+        let served = Served { file, plugin, before: before.clone(), instead_of: left, since };
         next.services.insert(service, served);
         self.swap(next, before.iter().chain(&other));
         Change { before, other }

@@ -36,6 +36,7 @@ use crate::breaker::Outcome;
 use crate::catalog::Catalog;
 use crate::drain::Drain;
 use crate::event::HostEvent;
+use crate::kept::Kept;
 use crate::lane::Lane;
 use crate::limits::HostLimits;
 use crate::plugin::{Method, Plugin};
@@ -52,6 +53,7 @@ pub(crate) struct Dispatch {
     events: broadcast::Sender<HostEvent>,
     gate: Gate,
     lane: Arc<Lane>,
+    kept: Arc<Kept>,
     operators: Operators,
     drain: Drain,
     /// Calls so far: the number of each is in its span and in what its guest logs.
@@ -93,11 +95,11 @@ impl Dispatch {
         catalog: Arc<Catalog>,
         limits: Arc<HostLimits>,
         events: broadcast::Sender<HostEvent>,
-        (lane, operators): (Arc<Lane>, Operators),
+        (lane, kept, operators): (Arc<Lane>, Arc<Kept>, Operators),
     ) -> Self {
         let gate = Gate::new(limits.concurrency, limits.queue);
         let (drain, calls) = (Drain::default(), AtomicU64::new(0));
-        Self { catalog, limits, events, gate, lane, operators, drain, calls }
+        Self { catalog, limits, events, gate, lane, kept, operators, drain, calls }
     }
 
     /// How busy the host is.
@@ -194,7 +196,7 @@ impl Dispatch {
         }
         if head.service == BUILTIN_SERVICE {
             let end = match head.method {
-                "rollback" => self.roll_back(peer, request),
+                "rollback" => self.roll_back(peer, request).await,
                 method => {
                     let snapshot = self.catalog.now();
                     builtin::answer(&self.lane, snapshot, method, request, &self.limits).await
@@ -228,7 +230,7 @@ impl Dispatch {
     }
 
     /// Returns to the version of a service before the one that serves.
-    fn roll_back(&self, peer: &PeerId, request: &Request) -> Result<End, Failure> {
+    async fn roll_back(&self, peer: &PeerId, request: &Request) -> Result<End, Failure> {
         let service = builtin::service_argument("rollback", request)?;
         if !self.operators.include(peer) {
             let how = self.operators.remedy(Role::Host);
@@ -241,7 +243,18 @@ impl Dispatch {
             let (from, to) = (done.from, done.to);
             tracing::warn!(%service, from = from.short(), to = to.short(), %peer, "rolled back");
             // Nobody has to listen.
-            let _ = self.events.send(HostEvent::RolledBack { service, from, to, because: None });
+            let _ = self.events.send(HostEvent::RolledBack {
+                service: service.clone(),
+                from,
+                to,
+                because: None,
+            });
+        }
+        // Whoever was told of it may end the host at once.
+        let (kept, catalog) = (Arc::clone(&self.kept), Arc::clone(&self.catalog));
+        let noted = self.lane.block(move || kept.follow(&catalog)).await;
+        if let Err(lost) = noted {
+            tracing::warn!(%service, "its rollback may not survive a restart: {lost}");
         }
         builtin::json(&done, self.limits.plugin.result)
     }

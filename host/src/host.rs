@@ -26,6 +26,7 @@ use crate::engine::{EngineError, Ticker};
 use crate::event::HostEvent;
 use crate::guest::Stores;
 use crate::keeper;
+use crate::kept::{self, Kept};
 use crate::lane::Lane;
 use crate::limits::LimitError;
 use crate::plugin::{Loader, Plugin};
@@ -44,6 +45,7 @@ pub struct Host {
     registration: Part,
     reload: Part,
     tending: Part,
+    keeping: Part,
 }
 
 /// A task and the way to end it politely. Dropping it ends it at once.
@@ -140,7 +142,8 @@ impl Host {
         let operators = Operators::new(&config.operators, &config.identity);
         let operators = operators.map_err(SpawnError::Operator)?;
         let lane = Arc::new(Lane::spawn(ticker).map_err(|e| internal(&e))?);
-        let parts = (Arc::clone(&lane), operators);
+        let kept = kept(&config);
+        let parts = (Arc::clone(&lane), Arc::clone(&kept), operators);
         let dispatch = Arc::new(Dispatch::new(calls, Arc::clone(&limits), told, parts));
         let server = Server::spawn(server_config(&config), Arc::clone(&dispatch))?;
         let (settle, settled) = watch::channel(false);
@@ -154,12 +157,15 @@ impl Host {
                 catalog: Arc::clone(&catalog),
                 limits,
                 lane: Arc::clone(&lane),
+                kept: Arc::clone(&kept),
                 accept_breaking_changes: config.accept_breaking_changes,
             },
             events: events.clone(),
             settled: settle,
         };
         let reload = Part::spawn(|stop| reload.run(stop));
+        let followed = Arc::clone(&catalog);
+        let keeping = Part::spawn(|stop| kept::follow(kept, followed, stop));
         let tended = Arc::clone(&catalog);
         let tending = Part::spawn(|stop| keeper::tend(tended, lane, stop));
         Ok(Self {
@@ -172,6 +178,7 @@ impl Host {
             registration,
             reload,
             tending,
+            keeping,
         })
     }
 
@@ -250,7 +257,9 @@ impl Host {
         self.server.stop_accepting();
         self.reload.end(Duration::ZERO).await;
         self.tending.end(Duration::ZERO).await;
-        self.server.shutdown(grace).await
+        let report = self.server.shutdown(grace).await;
+        self.keeping.end(KEEPING).await;
+        report
     }
 }
 
@@ -267,6 +276,12 @@ fn check_folder(folder: &Path) -> Result<(), SpawnError> {
         );
     }
     Ok(())
+}
+
+/// What it kept of versions before.
+fn kept(config: &HostConfig) -> Arc<Kept> {
+    let (state, host) = (config.state.path(), config.identity.id().name());
+    Arc::new(Kept::open(state, host, &config.folder, config.limits.plugin_file))
 }
 
 fn server_config(config: &HostConfig) -> ServerConfig {
@@ -312,6 +327,9 @@ const EVENTS: usize = 256;
 /// Time to tell a registry. Longer than its own time limit for an answer, so that a goodbye that
 /// waits behind a heartbeat still gets its turn.
 const GOODBYE: Duration = Duration::from_secs(5);
+
+/// Time to write down the rollbacks of the last moment.
+const KEEPING: Duration = Duration::from_secs(2);
 
 /// How long calls are taken at most after callers were told. Word of it is there in milliseconds;
 /// a caller that stays has nowhere else to go, and should not hold the end up for long.

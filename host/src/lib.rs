@@ -11,8 +11,9 @@
 //! `guest` (what one call's store holds), `manifest` (what authors and operators say of plugins),
 //! `plugin` (code → something callable), `value` (JSON ↔ component values), `catalog` (what serves
 //! now), `reload` (folder → catalog), `dispatch` (stream → call → answer), `breaker` (keeps calls
-//! from a plugin that traps), `keeper` (instances between calls), `lane` (what takes long, away from
-//! the threads that serve), `registration` (catalog → registry).
+//! from a plugin that traps), `keeper` (instances between calls), `kept` (versions and rollbacks
+//! between starts), `lane` (what takes long, away from the threads that serve), `registration`
+//! (catalog → registry).
 
 mod breaker;
 mod catalog;
@@ -26,6 +27,7 @@ mod event;
 mod guest;
 mod host;
 mod keeper;
+mod kept;
 mod lane;
 mod limits;
 mod manifest;

@@ -12,6 +12,7 @@ mod pace;
 mod trial;
 mod watcher;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,8 +21,9 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::catalog::{Catalog, RejectedFile};
+use crate::catalog::{Catalog, Left, RejectedFile};
 use crate::event::HostEvent;
+use crate::kept::Kept;
 use crate::plugin::{self, Plugin, Rejection};
 use decide::{Action, Ended, Folder};
 pub(crate) use file::{is_open_to_all, manifest, stem};
@@ -75,9 +77,12 @@ impl Task {
                 self.look().await;
             }
             self.start_load();
-            self.reload.settled.send_if_modified(|settled| {
+            let news = self.reload.settled.send_if_modified(|settled| {
                 std::mem::replace(settled, self.known.is_settled()) != *settled
             });
+            if news && self.known.is_settled() {
+                self.tidy().await;
+            }
             let wake = self.wake_in(overdue);
             tokio::select! {
                 moved = self.watcher.changed() => {
@@ -116,9 +121,14 @@ impl Task {
             }
             Err(error) => return self.watcher.lost(&error.to_string()),
         };
+        if !self.known.has_looked() {
+            // Those that went while nobody looked.
+            let names: HashSet<_> = looks.iter().map(|look| look.name.clone()).collect();
+            self.keep(move |kept| kept.forget_files(|file| !names.contains(file))).await;
+        }
         for action in self.known.look(to, looks) {
             match action {
-                Action::Withdraw(file) => self.withdraw(&file),
+                Action::Withdraw(file) => self.withdraw(file).await,
                 Action::Abandon => self.job = None,
                 Action::Load(_) => {}
             }
@@ -140,7 +150,7 @@ impl Task {
 
     fn apply(&mut self, file: String, since: Instant, loaded: Loaded) {
         let ended = match &loaded {
-            Loaded::New(_, stamp) | Loaded::Same(_, stamp) => Ended::Read(*stamp),
+            Loaded::New(_, _, stamp) | Loaded::Same(_, stamp) => Ended::Read(*stamp),
             Loaded::Rejected(_, Some(stamp)) => Ended::Read(*stamp),
             Loaded::Rejected(_, None) => Ended::Refused,
             Loaded::NoRoom(_) => Ended::NoRoom,
@@ -152,7 +162,7 @@ impl Task {
             return;
         }
         match loaded {
-            Loaded::New(plugin, _) => self.serve(&file, *plugin, since.elapsed()),
+            Loaded::New(plugin, left, _) => self.serve(&file, *plugin, left, since.elapsed()),
             Loaded::Same(generation, _) => {
                 self.catalog().clear(&file, generation);
             }
@@ -164,10 +174,14 @@ impl Task {
         }
     }
 
-    fn serve(&mut self, file: &str, plugin: Plugin, took: Duration) {
+    fn serve(&mut self, file: &str, plugin: Plugin, left: Option<Left>, took: Duration) {
         let (service, to) = (plugin.service().clone(), plugin.generation());
         let methods = plugin.methods().len();
-        let change = self.catalog().serve(file, Arc::new(plugin));
+        if let Some(Left { generation, .. }) = &left {
+            let from = generation.short();
+            tracing::warn!(%service, from, to = to.short(), "rolled back before the restart");
+        }
+        let change = self.catalog().serve(file, Arc::new(plugin), left);
         let took_ms = took.as_millis();
         tracing::info!(%service, generation = to.short(), methods, took_ms, "serving");
         if let Some(other) = change.other {
@@ -199,10 +213,24 @@ impl Task {
         }
     }
 
-    fn withdraw(&self, file: &str) {
-        if let Some(before) = self.catalog().withdraw(file) {
+    async fn withdraw(&self, file: String) {
+        if let Some(before) = self.catalog().withdraw(&file) {
             self.withdrawn(&before, "its file is gone");
         }
+        self.keep(move |kept| kept.forget_files(|of| of == file)).await;
+    }
+
+    /// Has what is kept between starts changed, where that may take its time.
+    async fn keep(&self, change: impl FnOnce(&Kept) + Send + 'static) {
+        let kept = Arc::clone(&self.reload.workshop.kept);
+        // It ends early only when the runtime does.
+        let _ = tokio::task::spawn_blocking(move || change(&kept)).await;
+    }
+
+    /// While nothing loads.
+    async fn tidy(&self) {
+        let catalog = Arc::clone(&self.reload.workshop.catalog);
+        self.keep(move |kept| kept.tidy(&catalog)).await;
     }
 
     fn withdrawn(&self, plugin: &Plugin, why: &str) {

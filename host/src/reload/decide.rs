@@ -222,6 +222,11 @@ impl Folder {
     }
 
     /// Whether every file that was ever seen has been dealt with.
+    pub(super) fn has_looked(&self) -> bool {
+        self.looked
+    }
+
+    /// Whether nothing is left to do.
     pub(super) fn is_settled(&self) -> bool {
         self.looked
             && self.loading.is_none()

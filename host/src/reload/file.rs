@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::decide::{FileStamp, Look, Stamp};
@@ -158,10 +158,8 @@ pub(super) fn manifest_file(path: &Path) -> Result<Option<ManifestFile>, Rejecti
         Err(rejection) => return Err(unreadable(rejection.to_string())),
     };
     let text = String::from_utf8(bytes).map_err(|error| unreadable(error.to_string()))?;
-    // Relative directories are relative to the manifest, wherever the host was started.
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    let manifest = Manifest::parse(&text, &folder).map_err(Rejection::Manifest)?;
+    let manifest = parse(&path, &text)?;
+    let folder = folder_of(&path);
     if manifest.grants != Grants::default() && (is_open_to_all(&path) || is_open_to_all(&folder)) {
         return Err(unreadable(
             "it grants something, and every user of this machine may change it; take that right \
@@ -170,6 +168,20 @@ pub(super) fn manifest_file(path: &Path) -> Result<Option<ManifestFile>, Rejecti
         ));
     }
     Ok(Some(ManifestFile { manifest, text, stamp: Some(stamp) }))
+}
+
+/// The manifest with this text of the plugin, or beside the plugin, `path`.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn parse(path: &Path, text: &str) -> Result<Manifest, Rejection> {
+    Manifest::parse(text, &folder_of(path)).map_err(Rejection::Manifest)
+}
+
+/// Relative directories are relative to the manifest, wherever the host was started.
+fn folder_of(path: &Path) -> PathBuf {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
 }
 
 /// Whether every user of the machine may change what is there.

@@ -9,8 +9,9 @@ use jackfield_wire::name::ServiceName;
 use super::decide::Stamp;
 use super::file::{self, Content, ManifestFile};
 use super::{compat, trial};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Left};
 use crate::compile::Compilers;
+use crate::kept::{Kept, KeptVersion};
 use crate::lane::{Lane, Lost};
 use crate::limits::HostLimits;
 use crate::manifest::Manifest;
@@ -24,13 +25,15 @@ pub(crate) struct Workshop {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) limits: Arc<HostLimits>,
     pub(crate) lane: Arc<Lane>,
+    pub(crate) kept: Arc<Kept>,
     /// Serve also what breaks callers of the version before.
     pub(crate) accept_breaking_changes: bool,
 }
 
 /// What a load gave.
 pub(super) enum Loaded {
-    New(Box<Plugin>, Stamp),
+    /// What serves from now on; in the place of the file's content if that was left.
+    New(Box<Plugin>, Option<Left>, Stamp),
     /// A content that is known: it serves already, or was rolled back.
     Same(Generation, Stamp),
     Rejected(Rejection, Option<Stamp>),
@@ -47,6 +50,8 @@ struct Source {
     service: ServiceName,
     bytes: Arc<[u8]>,
     manifest: Manifest,
+    /// The manifest's; empty when there is none.
+    text: String,
     generation: Generation,
     stamp: Stamp,
 }
@@ -58,7 +63,8 @@ impl Workshop {
     /// Dropping it ends what is under way, but for a thread of this process that compiles.
     pub(super) async fn load(self, folder: PathBuf, file: String) -> Loaded {
         let (path, limit) = (folder.join(&file), self.limits.plugin_file);
-        let source = match self.aside(move || read(&path, limit)).await {
+        let at = path.clone();
+        let source = match self.aside(move || read(&at, limit)).await {
             Ok(Some(source)) => source,
             Ok(None) => return Loaded::Changing,
             Err(rejection) => return Loaded::Rejected(rejection, None),
@@ -73,8 +79,16 @@ impl Workshop {
         if [serving, now.instead_of(service)].contains(&Some(generation)) {
             return Loaded::Same(generation, stamp);
         }
-        match self.plugin(source).await {
-            Ok(plugin) => Loaded::New(Box::new(plugin), stamp),
+        let restored = match now.of_file(&file) {
+            Some(_) => None,
+            None => self.restored(path, file, &source).await,
+        };
+        let made = match restored {
+            Some(restored) => restored.map(|(plugin, left)| (plugin, Some(left))),
+            None => self.plugin(source).await.map(|plugin| (plugin, None)),
+        };
+        match made {
+            Ok((plugin, left)) => Loaded::New(Box::new(plugin), left, stamp),
             Err(rejection @ Rejection::CompilerUnavailable(_)) => Loaded::Unable(rejection),
             Err(rejection @ Rejection::CompilerKilled(_)) => Loaded::Killed(rejection),
             Err(rejection) => Loaded::Rejected(rejection, Some(stamp)),
@@ -95,9 +109,54 @@ impl Workshop {
         Ok(())
     }
 
-    async fn plugin(self, source: Source) -> Result<Plugin, Rejection> {
+    /// What a rollback before the host's start has serve in the place of `source`. `None` when
+    /// there is no such rollback, or nothing to return to any more: then the file serves.
+    ///
+    /// # Errors
+    /// When the host could not compile it now, which is not the end of the rollback.
+    async fn restored(
+        &self,
+        path: PathBuf,
+        file: String,
+        source: &Source,
+    ) -> Option<Result<(Plugin, Left), Rejection>> {
+        let (kept, content, stamp) = (Arc::clone(&self.kept), source.generation, source.stamp);
+        let service = source.service.clone();
+        let found = self.aside(move || {
+            let Some(rollback) = kept.rollback(&file, content) else { return Ok(None) };
+            let version = kept.version(rollback.serves);
+            let KeptVersion { manifest: text, component } =
+                version.map_err(|error| Rejection::Unreadable(error.to_string()))?;
+            let manifest = file::parse(&path, &text)?;
+            let (bytes, generation) = (component.into(), rollback.serves);
+            let left = Left { generation: rollback.refused, because: rollback.because };
+            Ok(Some((Source { service, bytes, manifest, text, generation, stamp }, left)))
+        });
+        let made = match found.await {
+            Ok(None) => return None,
+            Ok(Some((source, left))) => self.plugin(source).await.map(|plugin| (plugin, left)),
+            Err(rejection) => Err(rejection),
+        };
+        match made {
+            Err(reason @ (Rejection::CompilerUnavailable(_) | Rejection::CompilerKilled(_))) => {
+                Some(Err(reason))
+            }
+            Err(reason) => {
+                let service = &source.service;
+                tracing::error!(
+                    %service,
+                    "what was rolled back serves again: the version before cannot, {reason}"
+                );
+                None
+            }
+            Ok(restored) => Some(Ok(restored)),
+        }
+    }
+
+    async fn plugin(&self, source: Source) -> Result<Plugin, Rejection> {
         let accept = self.accept_breaking_changes || source.manifest.accept_breaking_change;
-        let Source { service, bytes, manifest, generation, .. } = source;
+        let Source { service, bytes, manifest, text, generation, .. } = source;
+        let copy = Arc::clone(&bytes);
         let loader = self.loader.clone();
         let candidate: Candidate =
             self.aside(move || loader.candidate(service, bytes, (manifest, generation))).await?;
@@ -112,10 +171,15 @@ impl Workshop {
             trial::trial(&plugin, &limits).await?;
             Ok(plugin)
         };
-        self.lane
-            .send(&conduct, trial)
-            .await
-            .unwrap_or_else(|| Err(Rejection::Internal(Lost::Closed.to_string())))
+        let tried = self.lane.send(&conduct, trial).await;
+        let plugin = tried.unwrap_or_else(|| Err(Rejection::Internal(Lost::Closed.to_string())))?;
+        let kept = Arc::clone(&self.kept);
+        self.aside(move || {
+            kept.keep(generation, &text, &copy);
+            Ok(())
+        })
+        .await?;
+        Ok(plugin)
     }
 
     /// Runs what takes a thread some milliseconds, where it keeps none from serving.
@@ -157,7 +221,7 @@ fn read(path: &Path, limit: u64) -> Result<Option<Source>, Rejection> {
     let Content::Whole(bytes, component) = file::read(path, limit)? else { return Ok(None) };
     let generation = plugin::generation_under(&text, &bytes);
     let stamp = Stamp { component, manifest: of_manifest };
-    Ok(Some(Source { service, bytes: bytes.into(), manifest, generation, stamp }))
+    Ok(Some(Source { service, bytes: bytes.into(), manifest, text, generation, stamp }))
 }
 
 /// Reads a file that nobody watches.

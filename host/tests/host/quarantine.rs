@@ -83,6 +83,10 @@ async fn a_new_version_that_traps_gives_its_place_back_to_the_one_before() {
     let told = rig.call("jackfield.describe", json!(["p"])).await.ok();
     assert_eq!((&told["generation"], &told["rolled_back_from"]), (&json!(one), &json!(two)));
     assert!(told["rolled_back_because"].as_str().is_some_and(|why| why.contains("trapped")));
+    // Also after a restart, and for the same reason.
+    let mut rig = rig.restart(|_| {}).await;
+    assert_eq!(rig.call("p.version", json!([])).await.ok(), json!(1));
+    assert_eq!(rig.call("jackfield.describe", json!(["p"])).await.ok(), told);
     // Until the content of the file changes.
     rig.place.put("p.wasm", trapping());
     rig.host.settled().await;

@@ -175,3 +175,85 @@ async fn a_rollback_serves_the_version_before_until_the_file_changes() {
     assert_eq!(rig.host.services()[0].rolled_back_from, None);
     eventually("what was left goes", async || rig.host.draining() == 0).await;
 }
+
+#[tokio::test]
+async fn a_rollback_outlives_a_restart_until_the_content_of_the_file_changes() {
+    let mut rig = Rig::with(&[("v.wasm", versioned(1))]).await;
+    manifest(&rig.place, "v", "version = \"1.2.0\"");
+    rig.replaced().await;
+    let one = rig.generation("v");
+    rig.place.put("v.wasm", versioned(2));
+    let (_, two) = rig.replaced().await;
+    rig.call("jackfield.rollback", json!(["v"])).await.ok();
+    for time in 0..2 {
+        rig = rig.restart(|place| place.put("v.wasm", versioned(2))).await;
+        assert_eq!(rig.call("v.version", json!([])).await.ok(), json!(1), "start {time}");
+        let info = &rig.host.services()[0];
+        assert_eq!((Some(info.generation), info.rolled_back_from), (one, Some(two)));
+        assert_eq!(version(&rig, "v").as_deref(), Some("1.2.0"), "its manifest came with it");
+        let again = rig.call("jackfield.rollback", json!(["v"])).await.ok();
+        assert_eq!(again["already"], json!(true));
+    }
+    rig = rig.restart(|place| place.put("v.wasm", versioned(3))).await;
+    assert_eq!(rig.call("v.version", json!([])).await.ok(), json!(3));
+    // It is over: what was refused serves again.
+    rig = rig.restart(|place| place.put("v.wasm", versioned(2))).await;
+    assert_eq!(rig.call("v.version", json!([])).await.ok(), json!(2));
+    assert_eq!(rig.host.services()[0].rolled_back_from, None);
+}
+
+#[tokio::test]
+async fn a_rollback_is_over_when_its_file_goes_also_while_the_host_is_down() {
+    let mut rig = Rig::with(&[("v.wasm", versioned(1))]).await;
+    for down in [true, false] {
+        rig.place.put("v.wasm", versioned(2));
+        rig.replaced().await;
+        rig.call("jackfield.rollback", json!(["v"])).await.ok();
+        let remove = |place: &Place| std::fs::remove_file(place.path("v.wasm")).expect("a file");
+        if down {
+            rig = rig.restart(remove).await;
+        } else {
+            remove(&rig.place);
+            eventually("it is withdrawn", async || rig.host.services().is_empty()).await;
+        }
+        rig = rig.restart(|place| place.put("v.wasm", versioned(2))).await;
+        assert_eq!(rig.call("v.version", json!([])).await.ok(), json!(2), "down: {down}");
+        rig.place.put("v.wasm", versioned(1));
+        rig.replaced().await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_rolled_back_serves_again_when_the_copy_of_the_version_before_is_spoilt() {
+    let mut rig = Rig::with(&[("v.wasm", versioned(1))]).await;
+    let one = rig.generation("v").expect("it serves").to_string();
+    rig.place.put("v.wasm", versioned(2));
+    rig.replaced().await;
+    rig.call("jackfield.rollback", json!(["v"])).await.ok();
+    let rig = rig.restart(|place| {
+        let all = place.state().path().join("rollback");
+        let host = std::fs::read_dir(all).expect("a folder").next().expect("a host");
+        let copy = host.expect("its folder").path().join(one);
+        let mut bytes = std::fs::read(&copy).expect("the copy");
+        *bytes.last_mut().expect("bytes") ^= 1;
+        std::fs::write(copy, bytes).expect("it can be written");
+    });
+    let rig = rig.await;
+    assert_eq!(rig.call("v.version", json!([])).await.ok(), json!(2));
+    assert_eq!(rig.host.services()[0].rolled_back_from, None);
+}
+
+#[tokio::test]
+async fn copies_of_versions_go_when_nothing_can_return_to_them() {
+    let mut rig = Rig::with(&[("v.wasm", versioned(1))]).await;
+    for next in 2..6 {
+        rig.place.put("v.wasm", versioned(next));
+        rig.replaced().await;
+    }
+    let all = rig.place.state().path().join("rollback");
+    let host = std::fs::read_dir(all).expect("a folder").next().expect("a host").expect("one");
+    eventually("two are left", async || {
+        std::fs::read_dir(host.path()).expect("its folder").count() == 2
+    })
+    .await;
+}

@@ -98,6 +98,15 @@ impl Rig {
         Ok(Self { host, events, caller, place })
     }
 
+    /// Ends the host, lets `meanwhile` change its folder, and starts another one over it.
+    pub(crate) async fn restart(self, meanwhile: impl FnOnce(&Place)) -> Self {
+        let Self { host, place, .. } = self;
+        host.shutdown(Duration::ZERO).await;
+        meanwhile(&place);
+        let config = place.config();
+        Self::over(place, config).await.expect("the host starts again")
+    }
+
     /// The same beside a plugin that behaves; see [`Self::is_unharmed`].
     pub(crate) async fn beside_neighbour(
         files: &[(&str, Vec<u8>)],
