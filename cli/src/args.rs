@@ -1,6 +1,7 @@
 //! What was typed, as types. No I/O, no meaning: the commands give it that.
 
 pub(crate) mod balancing;
+mod call;
 mod help;
 mod operate;
 pub(crate) mod rest;
@@ -9,17 +10,16 @@ mod store;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{
     Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint,
 };
 use clap_complete::ArgValueCompleter;
-use jackfield_wire::{Namespace, ServiceName, Target};
+use jackfield_wire::{Namespace, ServiceName};
 
-use self::balancing::BalancingArgs;
 use crate::complete;
 use crate::terminal::ColorChoice;
+pub(crate) use call::{BenchArgs, CallArgs, LoadArgs, RequestArgs};
 pub(crate) use operate::{
     DeregisterArgs, InstanceArgs, InstanceCommand, InstanceSetArgs, RegisterArgs, ServiceArgs,
     ServiceCommand, ServiceSetArgs, Setting, WatchArgs,
@@ -92,6 +92,9 @@ pub(crate) enum Command {
     /// Call a method
     #[command(after_help = help::CALL, override_usage = help::CALL_USAGE)]
     Call(CallArgs),
+    /// Call a method over and over, and say how many answers came and how soon
+    #[command(after_help = help::BENCH, override_usage = help::BENCH_USAGE)]
+    Bench(BenchArgs),
     /// List the services
     #[command(after_help = help::LS)]
     Ls(LsArgs),
@@ -150,41 +153,6 @@ pub(crate) struct RegistryAddress {
         default_value_t = Namespace::default()
     )]
     pub(crate) namespace: Namespace,
-}
-
-/// `call`. `words` and `named` come from [`rest::split`], not from clap.
-#[derive(Debug, Args)]
-pub(crate) struct CallArgs {
-    /// What to call: `calc.add`, or `calc.demo:math/calc@0.1.0#add` where the short name is not
-    /// unique
-    #[arg(value_name = "SERVICE.METHOD", add = ArgValueCompleter::new(complete::targets))]
-    pub(crate) target: Target,
-    /// Arguments by position, each read by its parameter's type: text needs no quotes; lists and
-    /// records are JSON or WAVE
-    #[arg(value_name = "WORDS")]
-    pub(crate) words: Vec<String>,
-    /// An argument by name, also for a parameter that is called like an option of this command;
-    /// `--NAME VALUE` is the short form
-    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = named)]
-    pub(crate) named: Vec<(String, String)>,
-    /// Arguments as JSON: an array by position, an object by name. `@FILE` reads a file, `-`
-    /// reads stdin
-    #[arg(short, long, value_name = "JSON|@FILE|-", allow_hyphen_values = true)]
-    pub(crate) data: Option<String>,
-    #[command(flatten)]
-    pub(crate) registry: RegistryAddress,
-    /// Call this host, without a registry
-    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
-    pub(crate) direct: Option<String>,
-    /// How long the call may take, with every attempt; finding the service is not counted
-    /// [default: the service's setting, or 10s]
-    #[arg(long, value_name = "TIME", value_parser = jackfield_host::parse_duration)]
-    pub(crate) deadline: Option<Duration>,
-    /// Tell host, address, generation, time and attempts on stderr
-    #[arg(short, long)]
-    pub(crate) verbose: bool,
-    #[command(flatten)]
-    pub(crate) balancing: BalancingArgs,
 }
 
 /// `ls`
@@ -284,9 +252,14 @@ impl Cli {
         let split = rest::split(typed, &command).map_err(|error| error.format(&mut command))?;
         let matches = command.try_get_matches_from_mut(split.for_clap)?;
         let mut cli = Self::from_arg_matches(&matches).map_err(|e| e.format(&mut command))?;
-        if let Command::Call(call) = &mut cli.command {
-            call.words = split.words;
-            call.named.extend(split.named);
+        let request = match &mut cli.command {
+            Command::Call(CallArgs { request, .. }) => Some(request),
+            Command::Bench(BenchArgs { request, .. }) => Some(request),
+            _ => None,
+        };
+        if let Some(request) = request {
+            request.words = split.words;
+            request.named.extend(split.named);
         }
         Ok(cli)
     }

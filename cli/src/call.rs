@@ -2,37 +2,63 @@
 
 mod arguments;
 
-use jackfield_client::{Answer, CallError, Client};
+use jackfield_client::{Answer, CallError, Client, Request};
 use jackfield_wire::reflect::{MethodInfo, ServiceInfo};
 use jackfield_wire::ty::nearest;
 use jackfield_wire::{ServiceName, Target};
 
-use crate::args::{CallArgs, Common};
+use crate::args::{CallArgs, Common, RequestArgs};
 use crate::discover::{self, Via};
 use crate::exit::Exit;
 use crate::problem::{Outcome, Problem, enumerate};
 use crate::terminal::{Style, Terminal};
 use crate::{duration, json};
-use arguments::Arguments;
+pub(crate) use arguments::Arguments;
 
 /// Makes a call.
 pub(crate) fn run(args: CallArgs, common: &Common, terminal: Terminal) -> Outcome {
-    let data = match &args.data {
-        Some(data) => Arguments::from_data(&arguments::read_data(data)?)?,
-        None => Arguments::default(),
-    };
-    data.check_beside(&args)?;
-    let via = Via::new(&args.registry, args.direct.as_deref());
+    let data = Arguments::from_args(&args.request)?;
+    let via = args.request.via();
     let answer = discover::with_client(common, via, async |client| {
         discover::ready(client, via).await?;
-        let typed = typed_arguments(client, &args).await?;
-        send(client, &args, typed.and(data)).await
+        let arguments = typed_arguments(client, &args.request).await?.and(data);
+        let request = request(client, &args.request, arguments)?;
+        request.send().await.map_err(|error| discover::call_problem(&error))
     })?;
     show(&answer, &args, &terminal)
 }
 
+impl RequestArgs {
+    /// Where the method is looked for.
+    pub(crate) fn via(&self) -> Via<'_> {
+        Via::new(&self.registry, self.direct.as_deref())
+    }
+}
+
+/// The call that was typed, ready to be sent.
+pub(crate) fn request(
+    client: &Client,
+    args: &RequestArgs,
+    arguments: Arguments,
+) -> Outcome<Request> {
+    let mut request = client
+        .request(&args.target.to_string())
+        .map_err(|error| Problem::usage(error.to_string()))?
+        .options(args.balancing.options());
+    if let Some(deadline) = args.deadline {
+        request = request.deadline(deadline);
+    }
+    if let Some(positional) = arguments.positional {
+        request = request.positional_json(positional);
+    }
+    if let Some(named) = arguments.named {
+        request = request.named_json(named);
+    }
+    Ok(request)
+}
+
 /// Words and names, which need the method's types; without any, nobody is asked for them.
-async fn typed_arguments(client: &Client, args: &CallArgs) -> Outcome<Arguments> {
+pub(crate) async fn typed_arguments(client: &Client, args: &RequestArgs) -> Outcome<Arguments> {
     if args.words.is_empty() && args.named.is_empty() {
         return Ok(Arguments::default());
     }
@@ -75,23 +101,6 @@ pub(crate) fn find<'a>(info: &'a ServiceInfo, target: &Target) -> Outcome<&'a Me
     Err(Problem::new(Exit::NotFound, format!("{service} has no method `{wanted}`{hint}"))
         .next(format!("it has {}", enumerate(&names)))
         .next(format!("see their types: jackfield describe {service}")))
-}
-
-async fn send(client: &Client, args: &CallArgs, arguments: Arguments) -> Outcome<Answer> {
-    let mut request = client
-        .request(&args.target.to_string())
-        .map_err(|error| Problem::usage(error.to_string()))?
-        .options(args.balancing.options());
-    if let Some(deadline) = args.deadline {
-        request = request.deadline(deadline);
-    }
-    if let Some(positional) = arguments.positional {
-        request = request.positional_json(positional);
-    }
-    if let Some(named) = arguments.named {
-        request = request.named_json(named);
-    }
-    request.send().await.map_err(|error| discover::call_problem(&error))
 }
 
 fn show(answer: &Answer, args: &CallArgs, terminal: &Terminal) -> Outcome {

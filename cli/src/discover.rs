@@ -99,7 +99,8 @@ pub(crate) fn call_problem(error: &CallError) -> Problem {
     }
 }
 
-async fn connect(common: &Common, via: Via<'_>) -> Outcome<Client> {
+/// A client that was told where to look, and has asked nobody yet.
+pub(crate) async fn connect(common: &Common, via: Via<'_>) -> Outcome<Client> {
     let name = format!("cli-{}", std::process::id());
     let identity = setup::setup(common, Role::Client, &name)?.identity;
     let mut builder = Client::builder()

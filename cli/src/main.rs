@@ -4,6 +4,7 @@
 //! door to stdout and stderr; every run ends in one [`exit`] code.
 
 mod args;
+mod bench;
 mod call;
 mod check;
 mod complete;
@@ -69,6 +70,7 @@ fn run(cli: Cli, terminal: Terminal) -> Outcome {
         Command::Registry(args) => registry::run(args, common, terminal),
         Command::Host(args) => host::run(args, common, terminal),
         Command::Call(args) => call::run(args, common, terminal),
+        Command::Bench(args) => bench::run(args, common, terminal),
         Command::Ls(args) => ls::run(args, common, terminal),
         Command::Describe(args) => describe::run(args, common, terminal),
         Command::Rollback(args) => rollback::run(args, common, terminal),

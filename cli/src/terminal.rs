@@ -127,6 +127,16 @@ impl Terminal {
         write_line(&mut io::stderr().lock(), line.as_ref())
     }
 
+    /// Replaces the last line of stderr, on a terminal; empty text takes it away. A line that
+    /// cannot be shown is no failure: it only says how far the work is.
+    pub(crate) fn status(&self, line: &str) {
+        if self.stderr.is_terminal {
+            let mut stderr = io::stderr().lock();
+            let _ = stderr.write_all(format!("\r{line}\x1b[K").as_bytes());
+            let _ = stderr.flush();
+        }
+    }
+
     /// Says on stderr why the run failed. Failing to say it changes nothing: the exit code says
     /// it too.
     pub(crate) fn report(&self, problem: &Problem) {

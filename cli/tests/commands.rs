@@ -98,7 +98,9 @@ fn help_goes_to_stdout_with_examples_and_exit_codes() {
     let help = jackfield.run(&["--help"]);
     assert_eq!(help.code, Some(0));
     assert!(help.stdout.contains("Exit codes:") && help.stdout.contains("JACKFIELD_REGISTRY"));
-    for command in ["dev", "registry", "host", "call", "ls", "describe", "check", "completions"] {
+    for command in
+        ["dev", "registry", "host", "call", "bench", "ls", "describe", "check", "completions"]
+    {
         let help = jackfield.run(&[command, "--help"]);
         assert_eq!(help.code, Some(0), "{command}");
         assert!(help.stdout.contains("Examples:"), "{command}: {}", help.stdout);
@@ -131,11 +133,30 @@ fn bad_data_is_refused_before_anybody_is_asked() {
 }
 
 #[test]
+fn a_run_that_cannot_be_made_is_refused_before_anybody_is_asked() {
+    let jackfield = Jackfield::new();
+    let saved = jackfield.file("run.json", b"[]");
+    jackfield.run(&["bench", "a.b", "-c", "0"]).failed(2, &["--concurrency 0"]);
+    jackfield.run(&["bench", "a.b", "--rate", "0"]).failed(2, &["--rate 0"]);
+    jackfield.run(&["bench", "a.b", "--rate", "fast"]).failed(2, &["--rate"]);
+    jackfield.run(&["bench", "a.b", "--duration", "10"]).failed(2, &["write 500ms, 2s or 1m"]);
+    jackfield.run(&["bench", "a.b", "--compare", "none.json"]).failed(3, &["none.json", "--save"]);
+    jackfield.run(&["bench", "a.b", "--compare", &saved]).failed(2, &["no saved run"]);
+    jackfield.run(&["bench", "a.b", "--save", "no/run.json"]).failed(2, &["no folder no"]);
+    jackfield.run(&["bench", "a.b", "-d", "5"]).failed(2, &["-d '[5]'"]);
+}
+
+#[test]
 fn without_a_registry_it_says_which_command_starts_one() {
     let jackfield = Jackfield::new();
     let (_held, address) = silent_port();
     let registry = ["--registry", &address];
-    for command in [&["ls"][..], &["describe", "calc"], &["call", "calc.add", "-d", "[1]"]] {
+    for command in [
+        &["ls"][..],
+        &["describe", "calc"],
+        &["call", "calc.add", "-d", "[1]"],
+        &["bench", "calc.add", "-d", "[1]"],
+    ] {
         let mut args = command.to_vec();
         args.extend(registry);
         if command[0] == "call" {

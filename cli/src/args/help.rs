@@ -89,6 +89,30 @@ Examples:
   jackfield call greeter.greet --direct 127.0.0.1:4433 -- --Ada
   jackfield call queue.pop --param deadline=5";
 
+pub(super) const BENCH_USAGE: &str = "\
+jackfield bench [OPTIONS] <SERVICE.METHOD> [WORDS]... [--PARAM VALUE]... [-d JSON|@FILE|-]";
+
+pub(super) const BENCH: &str = "\
+Target and arguments are those of `jackfield call`. One call on each connection comes first: it \
+connects, and shows that the method answers. Calls run for real: a method that changes something \
+changes it each time.
+
+Without --rate each caller waits for its answer before it calls again, which shows the most that can \
+be had. With --rate calls are due at fixed times, whatever became of the ones before, and latencies \
+count from when a call was due: that is what callers who do not wait for each other feel. Latencies \
+are of answers; failures are counted by their names.
+
+Ctrl-C ends the run and shows what was measured so far, with exit code 130. When no call was \
+answered the exit code is that of the most frequent failure.
+
+Examples:
+  jackfield bench greeter.greet Ada
+  jackfield bench greeter.greet Ada -c 1 -n 1000
+  jackfield bench calc.add 1 2 --connections 4 --duration 30s --save before.json
+  jackfield bench calc.add 1 2 --connections 4 --duration 30s --compare before.json
+  jackfield bench calc.add 1 2 --rate 5000 --json
+  jackfield bench text.slug -d @arguments.json --direct 127.0.0.1:4433";
+
 pub(super) const LS: &str = "\
 Examples:
   jackfield ls

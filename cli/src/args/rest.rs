@@ -1,4 +1,4 @@
-//! Parts the arguments of `jackfield call` before clap sees them.
+//! Parts the arguments of `jackfield call` and `jackfield bench` before clap sees them.
 //!
 //! What stands behind the target is the user's: `--b 2` is a parameter, `-2` a number. Clap knows
 //! only what it was told, so its options are picked out here, by its own tables, and the rest is
@@ -13,7 +13,7 @@ use jackfield_wire::ty::nearest;
 /// The command line in two parts.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Split {
-    /// What clap reads: everything unless the command is `call`; then without words and parameters.
+    /// What clap reads: everything, but of a call without words and parameters.
     pub(crate) for_clap: Vec<OsString>,
     /// Arguments by position.
     pub(crate) words: Vec<String>,
@@ -26,12 +26,13 @@ pub(crate) struct Split {
 /// # Errors
 /// For text that is neither an option nor a word nor a parameter.
 pub(crate) fn split(typed: Vec<OsString>, command: &Command) -> Result<Split, clap::Error> {
-    let Some(call) = command.find_subcommand("call") else {
+    let Some(at) = position_of_command(&typed, command) else {
         return Ok(whole(typed));
     };
-    match position_of_command(&typed, command) {
-        Some(at) if typed[at] == "call" => Splitter::new(typed, at, call).run(),
-        _ => Ok(whole(typed)),
+    let call = CALLS.iter().find(|name| typed[at] == **name);
+    match call.and_then(|name| command.find_subcommand(name)) {
+        Some(call) => Splitter::new(typed, at, call).run(),
+        None => Ok(whole(typed)),
     }
 }
 
@@ -52,6 +53,9 @@ fn position_of_command(typed: &[OsString], command: &Command) -> Option<usize> {
     }
     None
 }
+
+/// The commands that take a method's arguments.
+const CALLS: [&str; 2] = ["call", "bench"];
 
 /// An option that clap knows, as typed.
 struct Known {

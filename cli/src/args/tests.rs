@@ -1,15 +1,24 @@
 //! What is typed, and what is understood.
 
 use super::*;
+use std::time::Duration;
 
 fn read(line: &str) -> Result<Cli, clap::Error> {
     let typed = line.split(' ').map(OsString::from).collect();
     Cli::read(typed)
 }
 
-fn call(line: &str) -> CallArgs {
+fn call(line: &str) -> RequestArgs {
     match read(line).map(|cli| cli.command) {
-        Ok(Command::Call(call)) => call,
+        Ok(Command::Call(call)) => call.request,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+/// Whether the command's own `-v` was seen.
+fn verbose(line: &str) -> bool {
+    match read(line).map(|cli| cli.command) {
+        Ok(Command::Call(call)) => call.verbose,
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -32,9 +41,10 @@ fn words_may_be_negative_numbers() {
 
 #[test]
 fn options_stand_before_and_behind_the_words() {
-    let call = call("jackfield --log debug call -v calc.add 1 --deadline 2s 2 --registry [::1]:1");
+    let line = "jackfield --log debug call -v calc.add 1 --deadline 2s 2 --registry [::1]:1";
+    assert!(verbose(line));
+    let call = call(line);
     assert_eq!(call.words, ["1", "2"]);
-    assert!(call.verbose);
     assert_eq!(call.deadline, Some(Duration::from_secs(2)));
     assert_eq!(call.registry.registry, ["[::1]:1"]);
 }
@@ -54,10 +64,22 @@ fn a_parameter_named_like_an_option_is_reached_by_param() {
 }
 
 #[test]
+fn a_bench_takes_what_a_call_takes_and_its_own_options_anywhere() {
+    let line = "jackfield bench -c 8 calc.add -1 --b=2 -n100 --rate 2.5 --param count=3 --json 4";
+    let Ok(Command::Bench(bench)) = read(line).map(|cli| cli.command) else { panic!("not read") };
+    assert_eq!(bench.request.target.to_string(), "calc.add");
+    assert_eq!(bench.request.words, ["-1", "4"]);
+    assert_eq!(bench.request.named, [pair("count", "3"), pair("b", "2")]);
+    assert_eq!((bench.load.concurrency, bench.load.count), (8, Some(100)));
+    assert_eq!((bench.load.rate, bench.load.json), (Some(2.5), true));
+}
+
+#[test]
 fn two_dashes_end_the_options() {
-    let call = call("jackfield call greeter.greet -- --help -v --");
+    let line = "jackfield call greeter.greet -- --help -v --";
+    assert!(!verbose(line));
+    let call = call(line);
     assert_eq!(call.words, ["--help", "-v", "--"]);
-    assert!(!call.verbose);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use jackfield_wire::ty::{Field, Signature, nearest};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::args::CallArgs;
+use crate::args::RequestArgs;
 use crate::problem::{Outcome, Problem};
 use crate::words::read_word;
 
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 }
 
 /// Reads `-d`: the text itself, a file, or stdin.
-pub(crate) fn read_data(data: &str) -> Outcome<String> {
+fn read_data(data: &str) -> Outcome<String> {
     match data.strip_prefix('@') {
         None if data == "-" => read_all("stdin", io::stdin().lock()),
         None => Ok(data.to_owned()),
@@ -55,8 +55,18 @@ fn read_all(place: &str, source: impl Read) -> Outcome<String> {
 }
 
 impl Arguments {
+    /// What `-d` gives; refuses, before anybody is asked, what is also given otherwise.
+    pub(crate) fn from_args(call: &RequestArgs) -> Outcome<Self> {
+        let Some(data) = &call.data else {
+            return Ok(Self::default());
+        };
+        let data = Self::from_data(&read_data(data)?)?;
+        data.check_beside(call)?;
+        Ok(data)
+    }
+
     /// Of the text of `-d`: an array is by position, an object by name.
-    pub(crate) fn from_data(data: &str) -> Outcome<Self> {
+    fn from_data(data: &str) -> Outcome<Self> {
         let json: &RawValue = serde_json::from_str(data).map_err(|error| {
             Problem::usage(format!("-d is not JSON: {error}"))
                 .next("in a shell, put JSON in single quotes: -d '{\"a\": 1}'")
@@ -72,8 +82,8 @@ impl Arguments {
         }
     }
 
-    /// Refuses, before anybody is asked, what is also given by words or names.
-    pub(crate) fn check_beside(&self, call: &CallArgs) -> Outcome {
+    /// Refuses what is also given by words or names.
+    fn check_beside(&self, call: &RequestArgs) -> Outcome {
         let doubled = match (&self.positional, &self.named) {
             (Some(_), _) if !call.words.is_empty() => "by position",
             (_, Some(_)) if !call.named.is_empty() => "by name",
@@ -85,12 +95,17 @@ impl Arguments {
     }
 
     /// Of words and names, each read by its parameter's type.
-    pub(crate) fn from_typed(call: &CallArgs, signature: &Signature) -> Outcome<Self> {
+    pub(crate) fn from_typed(call: &RequestArgs, signature: &Signature) -> Outcome<Self> {
         let reader = Reader { target: &call.target, signature };
         Ok(Self {
             positional: reader.words(&call.words)?.map(|words| Value::from(words).to_string()),
             named: reader.names(&call.named)?.map(|names| Value::from(names).to_string()),
         })
+    }
+
+    /// The length of the JSON, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        [&self.positional, &self.named].into_iter().flatten().map(String::len).sum()
     }
 
     /// These and `other`; see [`Self::check_beside`].
@@ -199,16 +214,16 @@ mod tests {
         }
     }
 
-    fn typed(words: &[&str], named: &[(&str, &str)]) -> CallArgs {
+    fn typed(words: &[&str], named: &[(&str, &str)]) -> RequestArgs {
         let typed = ["jackfield", "call", "calc.add"].map(Into::into).to_vec();
         let Ok(crate::args::Command::Call(mut call)) =
             crate::args::Cli::read(typed).map(|cli| cli.command)
         else {
             panic!("not read");
         };
-        call.words = words.iter().map(|&word| word.into()).collect();
-        call.named = named.iter().map(|&(n, v)| (n.into(), v.into())).collect();
-        call
+        call.request.words = words.iter().map(|&word| word.into()).collect();
+        call.request.named = named.iter().map(|&(n, v)| (n.into(), v.into())).collect();
+        call.request
     }
 
     fn read(words: &[&str], named: &[(&str, &str)]) -> Outcome<Arguments> {
