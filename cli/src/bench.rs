@@ -7,6 +7,7 @@ mod tally;
 mod view;
 
 use jackfield_client::{Client, Request};
+use jackfield_transport::chain;
 use jackfield_wire::Status;
 use jackfield_wire::status::printable;
 use tokio::task::JoinSet;
@@ -14,7 +15,7 @@ use tokio::task::JoinSet;
 use crate::args::{BenchArgs, Common};
 use crate::call::{self, Arguments};
 use crate::exit::Exit;
-use crate::problem::{Outcome, Problem, chain};
+use crate::problem::{Outcome, Problem};
 use crate::signals::Signals;
 use crate::terminal::Terminal;
 use crate::{discover, json, setup};

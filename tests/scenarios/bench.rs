@@ -51,13 +51,12 @@ fn people_see_percentiles_bars_and_what_a_saved_run_had() {
         assert!(saved.contains(part), "{part} is missing in\n{saved}");
     }
     let text = bench(&cluster, "calc.add 1 2 -n 40 --compare run.json").ok().unwrap();
-    let answers: Vec<&str> = text
-        .lines()
-        .find(|line| line.starts_with("answers "))
-        .unwrap()
-        .split_whitespace()
-        .collect();
-    assert_eq!(answers, ["answers", "40", "20", "2.00"], "{text}");
+    let row = |name: &str| {
+        let mut rows = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        rows.find(|row| row.first() == Some(&name)).unwrap_or_else(|| panic!("no {name}: {text}"))
+    };
+    assert_eq!(row("answers"), ["answers", "40", "20", "2.00"]);
+    assert_eq!(row("failures"), ["failures", "0", "0", "-"]);
     assert!(text.contains("bytes of arguments: 18 there, 9 here"), "{text}");
 }
 

@@ -75,7 +75,9 @@ fn table(report: &Report, saved: Option<&Report>) -> Table {
     row("answers", answers(report), saved.map(answers), &count);
     let per_second = |report: &Report| report.answers_per_second;
     row("answers/s", per_second(report), saved.map(per_second), &count);
-    let failed = |report: &Report| report.failures.values().map(|f| f.count as f64).sum();
+    let failed = |report: &Report| {
+        report.failures.values().map(|failures| failures.count).sum::<u64>() as f64
+    };
     row("failures", failed(report), saved.map(failed), &count);
     if let Some(latency) = &report.latency_us {
         let then = saved.and_then(|saved| saved.latency_us.as_ref()).map(|then| then.named());
