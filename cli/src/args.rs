@@ -1,5 +1,6 @@
 //! What was typed, as types. No I/O, no meaning: the commands give it that.
 
+mod author;
 pub(crate) mod balancing;
 mod call;
 mod help;
@@ -19,6 +20,7 @@ use jackfield_wire::{Namespace, ServiceName};
 
 use crate::complete;
 use crate::terminal::ColorChoice;
+pub(crate) use author::{BuildArgs, Language, NewArgs, TestArgs};
 pub(crate) use call::{BenchArgs, CallArgs, LoadArgs, RequestArgs};
 pub(crate) use operate::{
     DeregisterArgs, InstanceArgs, InstanceCommand, InstanceSetArgs, RegisterArgs, ServiceArgs,
@@ -119,6 +121,15 @@ pub(crate) enum Command {
     /// Show or set how a service is called by those who do not say it themselves
     #[command(after_help = help::SERVICE)]
     Service(ServiceArgs),
+    /// Write a small plugin project
+    #[command(after_help = help::NEW)]
+    New(NewArgs),
+    /// Build a plugin project with its own tools
+    #[command(after_help = help::BUILD)]
+    Build(BuildArgs),
+    /// Call a plugin in this process and compare its answers with those expected
+    #[command(after_help = help::TEST)]
+    Test(TestArgs),
     /// Say what a host would make of a plugin and its manifest
     #[command(after_help = help::CHECK)]
     Check(CheckArgs),

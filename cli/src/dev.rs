@@ -1,46 +1,64 @@
 //! `dev`: a registry and a host in one process, for one person on one machine.
 
+mod project;
+mod sources;
+
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 
 use jackfield_host::{Host, HostConfig, HostEvent};
 use jackfield_registry::{Registry, RegistryConfig, SpawnError};
 use jackfield_transport::{BindError, Role};
+use jackfield_wire::ServiceName;
 use jackfield_wire::reflect::ServiceInfo;
 use jackfield_wire::status::printable;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use crate::args::{Common, DevArgs, REGISTRY_PORT, RegistryAddress};
 use crate::problem::{Outcome, Problem, enumerate};
+use crate::project::Project;
 use crate::signals::{GRACE, Signals};
 use crate::terminal::{Style, Terminal};
 use crate::view::service::Hidden;
-use crate::view::{events, example, service};
+use crate::view::{changes, events, example, service};
 use crate::{discover, host, registry, setup};
+use project::Builder;
 
 /// Runs both.
 pub(crate) fn run(args: DevArgs, common: &Common, terminal: Terminal) -> Outcome {
-    host::check_folder(&args.folder)?;
+    let default = if args.watch { "." } else { "plugins" };
+    let folder = args.folder.clone().unwrap_or_else(|| PathBuf::from(default));
+    let builder = match args.watch {
+        true => Some(Builder::new(Project::at(&folder)?, terminal)),
+        false => None,
+    };
+    host::check_folder(&folder)?;
     if common.identity.is_some() {
         tracing::warn!("dev stays on this machine and does not use the identity that was given");
     }
-    let dev = Dev { args, common, terminal };
-    setup::server_runtime()?.block_on(dev.serve())
+    let dev = Dev { args, folder, common, terminal };
+    setup::server_runtime()?.block_on(dev.serve(builder))
 }
 
 struct Dev<'a> {
     args: DevArgs,
+    folder: PathBuf,
     common: &'a Common,
     terminal: Terminal,
 }
 
 impl Dev<'_> {
-    async fn serve(self) -> Outcome {
+    async fn serve(self, mut builder: Option<Builder>) -> Outcome {
         let mut signals = Signals::listen()?;
+        if let Some(builder) = &builder {
+            signals.unless(builder.build()).await?;
+        }
         let registry = self.registry().await?;
         let host = self.host(registry.local_addr()).await?;
-        let ended = self.watch(&registry, &host, &mut signals).await;
+        let ended = self.watch(&registry, &host, (&mut signals, builder.as_mut())).await;
         host::stop(host, &mut signals, &self.terminal).await?;
         signals.insist(&self.terminal, registry.shutdown(GRACE)).await;
         ended
@@ -70,7 +88,7 @@ impl Dev<'_> {
             true => String::new(),
             false => format!(", which knows {}", enumerate(&services)),
         };
-        let folder = self.args.folder.display();
+        let folder = self.folder.display();
         let what = format!("{address} is in use by a Jackfield registry of yours{serving}");
         Problem::new(problem.exit(), what)
             .next(format!("to serve {folder} there: jackfield host {folder}"))
@@ -81,7 +99,7 @@ impl Dev<'_> {
         let state = setup::state(self.common)?;
         let identity = setup::local(&state, Role::Host, "dev")?;
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let mut config = HostConfig::new(&self.args.folder, listen, identity, state);
+        let mut config = HostConfig::new(&self.folder, listen, identity, state);
         config.registries = vec![registry.to_string()];
         host::apply(&self.args.settings, &mut config)?;
         config.compiler = host::compiler();
@@ -91,7 +109,12 @@ impl Dev<'_> {
     }
 
     /// Tells what there is, then each change, until a signal comes.
-    async fn watch(&self, registry: &Registry, host: &Host, signals: &mut Signals) -> Outcome {
+    async fn watch(
+        &self,
+        registry: &Registry,
+        host: &Host,
+        (signals, builder): (&mut Signals, Option<&mut Builder>),
+    ) -> Outcome {
         let mut changes = host.events();
         tokio::select! {
             () = ready(host, &mut changes) => {}
@@ -100,19 +123,30 @@ impl Dev<'_> {
         // What happened until now is in the welcome.
         let mut changes = host.events();
         self.welcome(registry.local_addr(), host)?;
+        let mut known = Known::of(host);
+        let mut building = pin!(keep_building(builder));
         loop {
             tokio::select! {
-                event = changes.recv() => self.tell(event)?,
+                event = changes.recv() => self.tell(event, host, &mut known)?,
+                ended = &mut building => return ended,
                 _ = signals.next() => return Ok(()),
             }
         }
     }
 
-    fn tell(&self, event: Result<HostEvent, RecvError>) -> Outcome {
+    fn tell(&self, event: Result<HostEvent, RecvError>, host: &Host, known: &mut Known) -> Outcome {
         match event {
             Ok(event) => {
                 if let Some(line) = events::line(&event, &self.terminal) {
                     self.terminal.out(line)?;
+                }
+                let before = std::mem::replace(known, Known::of(host));
+                if let HostEvent::Replaced { service, .. } | HostEvent::RolledBack { service, .. } =
+                    &event
+                {
+                    for line in known.changes_since(&before, service, &self.terminal) {
+                        self.terminal.out(line)?;
+                    }
                 }
             }
             Err(RecvError::Lagged(missed)) => {
@@ -125,7 +159,7 @@ impl Dev<'_> {
     }
 
     fn welcome(&self, registry: SocketAddr, host: &Host) -> Outcome {
-        let folder = self.args.folder.display();
+        let folder = self.folder.display();
         let terminal = &self.terminal;
         terminal.out(format!("registry listening on {registry}, host on {}", host.local_addr()))?;
         let services = host.services();
@@ -173,6 +207,36 @@ impl Dev<'_> {
             line.push_str(&format!(" --state {}", example::quote(&absolute(state))));
         }
         Some(printable(&line))
+    }
+}
+
+/// Builds whenever there is something to build. Ends only when nothing can be said any more.
+async fn keep_building(builder: Option<&mut Builder>) -> Outcome {
+    match builder {
+        Some(builder) => builder.keep_building().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What served when people were last told.
+struct Known(BTreeMap<ServiceName, ServiceInfo>);
+
+impl Known {
+    fn of(host: &Host) -> Self {
+        let services = host.services().into_iter();
+        Self(services.map(|info| (info.service.clone(), info)).collect())
+    }
+
+    fn changes_since(
+        &self,
+        before: &Self,
+        service: &ServiceName,
+        terminal: &Terminal,
+    ) -> Vec<String> {
+        match (before.0.get(service), self.0.get(service)) {
+            (Some(before), Some(now)) => changes::lines(before, now, terminal),
+            _ => Vec::new(),
+        }
     }
 }
 

@@ -21,13 +21,14 @@ pub(crate) enum Exit {
     Exhausted,
     Denied,
     Rejected,
+    Failed,
     Interrupted,
     Terminated,
 }
 
 impl Exit {
     /// Every code, in the order of the help text.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Ok,
         Self::Internal,
         Self::Usage,
@@ -39,6 +40,7 @@ impl Exit {
         Self::Exhausted,
         Self::Denied,
         Self::Rejected,
+        Self::Failed,
         Self::Interrupted,
         Self::Terminated,
     ];
@@ -57,6 +59,7 @@ impl Exit {
             Self::Exhausted => 8,
             Self::Denied => 9,
             Self::Rejected => 10,
+            Self::Failed => 11,
             // 128 + the signal's number, as shells report it.
             Self::Interrupted => 130,
             Self::Terminated => 143,
@@ -76,7 +79,8 @@ impl Exit {
             Self::Trapped => "the plugin trapped",
             Self::Exhausted => "a limit was reached; later or elsewhere it may work",
             Self::Denied => "identity or permission: who you are, or what you may do",
-            Self::Rejected => "check: a host would not load the file",
+            Self::Rejected => "check, build, test: a host would not load the file",
+            Self::Failed => "build: a tool failed; test: a case did not hold",
             Self::Interrupted => "interrupted by Ctrl-C (SIGINT)",
             Self::Terminated => "ended by SIGTERM",
         }

@@ -5,6 +5,7 @@
 
 mod args;
 mod bench;
+mod build;
 mod call;
 mod check;
 mod complete;
@@ -19,8 +20,10 @@ mod instance;
 mod json;
 mod logging;
 mod ls;
+mod new;
 mod operator;
 mod problem;
+mod project;
 mod register;
 mod registry;
 mod rollback;
@@ -29,6 +32,7 @@ mod setup;
 mod signals;
 mod table;
 mod terminal;
+mod test;
 mod view;
 mod watch;
 mod words;
@@ -79,6 +83,9 @@ fn run(cli: Cli, terminal: Terminal) -> Outcome {
         Command::Deregister(args) => register::take_back(args, common, terminal),
         Command::Instance(args) => instance::run(args, common, terminal),
         Command::Service(args) => service::run(args, common, terminal),
+        Command::New(args) => new::run(args, terminal),
+        Command::Build(args) => build::run(args, terminal),
+        Command::Test(args) => test::run(args, common, terminal),
         Command::Check(args) => check::run(args, terminal),
         Command::Completions(args) => completions::run(args, terminal),
         Command::Compile => unreachable!("main has done it"),

@@ -1,5 +1,6 @@
 //! What people see of services: text made from data, no I/O.
 
+pub(crate) mod changes;
 pub(crate) mod events;
 pub(crate) mod example;
 pub(crate) mod instances;

@@ -88,6 +88,11 @@ impl Kept {
         Self { directory, longest, known: Mutex::new(known) }
     }
 
+    /// Keeps nothing: for a plugin that is loaded once, and always as its file has it.
+    pub(crate) fn nothing() -> Self {
+        Self { directory: None, longest: 0, known: Mutex::default() }
+    }
+
     /// The rollback of `file`, if there is one of just this content.
     pub(crate) fn rollback(&self, file: &str, content: Generation) -> Option<KeptRollback> {
         self.lock().rollbacks.get(file).filter(|kept| kept.refused == content).cloned()

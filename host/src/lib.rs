@@ -5,6 +5,8 @@
 //!
 //! - [`Host`]: starts, serves, shuts down.
 //! - [`check`]: what a host would say of one file, without a host.
+//! - [`LocalHost`]: one plugin, called without a network.
+//! - [`documented`]: a component with the text of its WIT.
 //! - [`compile_child`]: what a program does that hosts start as their compiler.
 //!
 //! Inside: `engine` (wasmtime's settings and the epoch), `compile` (bytes → code, within bounds),
@@ -30,6 +32,7 @@ mod keeper;
 mod kept;
 mod lane;
 mod limits;
+mod local;
 mod manifest;
 mod plugin;
 mod registration;
@@ -46,10 +49,12 @@ pub use event::HostEvent;
 pub use guest::GrantError;
 pub use host::{Host, SpawnError};
 pub use limits::{HostLimits, LimitError, PluginLimits};
+pub use local::{LocalAnswer, LocalHost};
 pub use manifest::{
     Access, DirGrant, EnvValue, Given, Grants, HostFile, HostName, HttpHost, Instances,
     LimitOverrides, Manifest, ManifestError, NetworkHost, Place, PluginDefaults, PluginSettings,
     Problem, parse_duration,
 };
-pub use plugin::{MissingImport, MissingImports, Rejection};
+pub use plugin::{MissingImport, MissingImports, Rejection, documented};
+pub use reload::goes_on;
 pub use stats::{HostStats, ServiceStats, VersionStats};

@@ -33,6 +33,7 @@ use crate::limits::{HostLimits, PluginLimits};
 use crate::manifest::{Instances, Manifest, PluginDefaults, PluginSettings};
 use crate::value::{MethodPlan, TypeNames};
 use docs::Documentation;
+pub use docs::documented;
 use introspect::Exported;
 
 /// Makes plugins out of bytes. Cheap to clone.

@@ -25,6 +25,7 @@ use crate::catalog::{Catalog, Left, RejectedFile};
 use crate::event::HostEvent;
 use crate::kept::Kept;
 use crate::plugin::{self, Plugin, Rejection};
+pub use compat::goes_on;
 use decide::{Action, Ended, Folder};
 pub(crate) use file::{is_open_to_all, manifest, stem};
 use load::Loaded;

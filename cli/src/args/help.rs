@@ -37,7 +37,8 @@ takes effect at once; one that cannot be loaded never replaces one that works.
 Examples:
   jackfield dev                 serve ./plugins
   jackfield dev target/plugins  serve another folder
-  jackfield dev -p 0            with any free port for the registry";
+  jackfield dev -p 0            with any free port for the registry
+  jackfield dev --watch hello   build the project `hello`, serve it, and build it on every change";
 
 pub(super) const REGISTRY: &str = "\
 Prints one line on stdout when it is ready. Ctrl-C or SIGTERM end it; hosts and clients go on with \
@@ -187,6 +188,39 @@ Examples:
   jackfield check plugins/calc.wasm
   jackfield check plugins/calc.toml --config host.toml
   jackfield check target/wasm32-wasip2/release/calc.wasm --json";
+
+pub(super) const NEW: &str = "\
+The project builds with its ecosystem's ordinary tools, and has a file of cases for \
+`jackfield test`.
+
+Examples:
+  jackfield new hello --lang rust
+  jackfield new hello --lang python --dir ~/plugins";
+
+pub(super) const BUILD: &str = "\
+The first of these files says who builds it:
+  Cargo.toml        cargo, for wasm32-wasip2
+  package.json      npm run build, which leaves build/plugin.wasm
+  requirements.txt  componentize-py over app.py, in .venv
+  Makefile          make build/plugin.wasm
+
+The component becomes NAME.wasm in that folder, with the documentation of wit/*.wit in it; NAME is \
+the package's, or else the folder's. Ends with exit code 11 when a tool fails.
+
+Examples:
+  jackfield build
+  jackfield build hello";
+
+pub(super) const TEST: &str = "\
+Limits, manifest and instances are a host's; there is no network. Ends with exit code 11 when a \
+case does not hold. A file of cases is an array:
+  [{\"method\": \"add\", \"args\": [1, 2], \"expect\": 3},
+   {\"method\": \"div\", \"args\": {\"a\": 1, \"b\": 0}, \"expect-error\": \"division by zero\"},
+   {\"method\": \"spin\", \"timeout\": \"100ms\", \"expect-status\": \"deadline-exceeded\"}]
+
+Examples:
+  jackfield test hello.wasm cases.json
+  jackfield test hello.wasm cases.json --json > report.json";
 
 pub(super) const COMPLETIONS: &str = "\
 Completes commands and options, and the names of services and methods from the registry.

@@ -12,9 +12,13 @@ use super::{REGISTRY_PORT, RegistryAddress};
 /// `dev`
 #[derive(Debug, Args)]
 pub(crate) struct DevArgs {
-    /// The folder with the plugins
-    #[arg(value_name = "DIR", default_value = "plugins", value_hint = ValueHint::DirPath)]
-    pub(crate) folder: PathBuf,
+    /// The folder with the plugins [default: plugins; with --watch, this folder]
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) folder: Option<PathBuf>,
+    /// DIR is a plugin's project (see `jackfield build`): build it, and again when its sources
+    /// change
+    #[arg(long)]
+    pub(crate) watch: bool,
     /// The registry's port; 0 picks a free one
     #[arg(short, long, value_name = "PORT", default_value_t = REGISTRY_PORT)]
     pub(crate) port: u16,

@@ -62,6 +62,11 @@ impl Quarantined {
 }
 
 impl Watch {
+    /// Begins anew, as with a new generation.
+    pub(crate) fn forget(&self) {
+        *self.state() = Callers::default();
+    }
+
     /// A call of `caller` wants to run.
     ///
     /// # Errors

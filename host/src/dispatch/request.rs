@@ -25,6 +25,15 @@ pub(super) enum ReadError {
 }
 
 impl Request {
+    /// A request that no stream brought.
+    pub(super) fn new(head: Vec<u8>, positional: Option<Vec<u8>>, named: Option<Vec<u8>>) -> Self {
+        Self {
+            head: head.into(),
+            positional: positional.map(Bytes::from),
+            named: named.map(Bytes::from),
+        }
+    }
+
     /// Reads to the end of the caller's direction.
     pub(super) async fn read(exchange: &mut Exchange) -> Result<Self, ReadError> {
         let Some(head) = next(exchange).await? else {

@@ -59,6 +59,32 @@ fn walk<'a>(bytes: &'a [u8], name: &str, depth: usize, found: &mut Vec<&'a [u8]>
     }
 }
 
+/// Puts a custom section called `name` at the end of a component; leaves anything else as it is.
+pub(super) fn append_custom_section(component: &mut Vec<u8>, name: &str, content: &[u8]) {
+    if kind(component) != Kind::Component {
+        return;
+    }
+    let mut payload = length(name.len());
+    payload.extend_from_slice(name.as_bytes());
+    payload.extend_from_slice(content);
+    component.push(CUSTOM);
+    component.extend(length(payload.len()));
+    component.extend(payload);
+}
+
+/// A length in LEB128.
+fn length(mut value: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let low = u8::try_from(value & 0x7f).expect("seven bits fit");
+        value >>= 7;
+        bytes.push(if value == 0 { low } else { low | 0x80 });
+        if value == 0 {
+            return bytes;
+        }
+    }
+}
+
 /// Whether components lie in components in more than [`MAX_NESTING`] levels.
 pub(super) fn nests_too_deep(bytes: &[u8]) -> bool {
     deeper_than(bytes, MAX_NESTING)

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use wit_parser::{Docs, Function, UnresolvedPackage, UnresolvedPackageGroup, WorldItem};
 
-use super::binary::custom_sections;
+use super::binary::{append_custom_section, custom_sections};
 
 /// What a binary says of itself.
 #[derive(Debug, Default)]
@@ -86,6 +86,16 @@ impl Documentation {
     }
 }
 
+/// The component with WIT text in it, from which people are told names and documentation. A
+/// component that carries some already is left as it is; so is what is no component.
+pub fn documented(mut component: Vec<u8>, wit: &str) -> Vec<u8> {
+    if !custom_sections(&component, SECTION).is_empty() || wit.len() > MAX_TEXT {
+        return component;
+    }
+    append_custom_section(&mut component, SECTION, wit.as_bytes());
+    component
+}
+
 fn text(docs: &Docs) -> Option<String> {
     let text = docs.contents.as_deref()?.trim();
     (!text.is_empty()).then(|| jackfield_wire::status::printable(text))
@@ -127,6 +137,16 @@ mod tests {
         assert_eq!(docs.method("hello"), Some("Says hello."));
         assert_eq!(docs.method("demo:text/words@0.1.0#count"), Some("Counts words."));
         assert_eq!(docs.method("demo:text/words@0.1.0#other"), None);
+    }
+
+    #[test]
+    fn a_component_is_documented_once() {
+        let plain = wat::parse_str("(component)").unwrap();
+        let once = documented(plain, "package a:b; world w { /// Hi.\n export f: func(); }");
+        assert_eq!(Documentation::read(&once).method("f"), Some("Hi."));
+        assert_eq!(documented(once.clone(), "package a:b; /// Other.\n world w {}"), once);
+        assert!(wat::parse_bytes(&once).is_ok());
+        assert_eq!(documented(b"hello".to_vec(), "package a:b;"), b"hello");
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(super) fn broken<'a>(
     old.filter(|method| !method.hidden)
         .filter_map(|method| {
             let now = new(&method.name);
-            let goes_on = now.is_some_and(|now| signature(&method.signature, &now.signature));
+            let goes_on = now.is_some_and(|now| goes_on(&method.signature, &now.signature));
             let is = now.map(|now| now.wit.clone());
             (!goes_on).then(|| Broken { name: method.name.clone(), was: method.wit.clone(), is })
         })
@@ -87,7 +87,9 @@ fn track(version: &Version) -> (u64, u64) {
     (version.major, if version.major == 0 { version.minor } else { 0 })
 }
 
-fn signature(old: &Signature, new: &Signature) -> bool {
+/// Whether callers of a method with the `old` signature can go on with the `new` one, as the
+/// rules of this module have it.
+pub fn goes_on(old: &Signature, new: &Signature) -> bool {
     let kept = old.params.len() <= new.params.len()
         && old
             .params

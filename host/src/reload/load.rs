@@ -95,6 +95,28 @@ impl Workshop {
         }
     }
 
+    /// Loads a file that nobody watches.
+    ///
+    /// # Cancel safety
+    /// As [`Self::load`].
+    ///
+    /// # Errors
+    /// Why a host would not serve it.
+    pub(crate) async fn load_once(self, file: &Path) -> Result<Plugin, Rejection> {
+        let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
+        let folder = file.parent().unwrap_or(Path::new("")).to_owned();
+        match self.load(folder, name.unwrap_or_default()).await {
+            Loaded::New(plugin, ..) => Ok(*plugin),
+            Loaded::Rejected(rejection, _)
+            | Loaded::NoRoom(rejection)
+            | Loaded::Unable(rejection)
+            | Loaded::Killed(rejection) => Err(rejection),
+            Loaded::Same(..) | Loaded::Changing => Err(Rejection::Unreadable(
+                "it is not there, or it changed while it was read".into(),
+            )),
+        }
+    }
+
     /// Whether there is a place for `service` from `file`.
     fn place(&self, service: &ServiceName, file: &str) -> Result<(), Rejection> {
         let now = self.catalog.now();

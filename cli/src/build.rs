@@ -1,0 +1,105 @@
+//! `build`: runs a project's own tools and puts the component beside its sources.
+//!
+//! What the tools make is a component without documentation, because the component encoding drops
+//! it: the text of `wit/` goes along in a section of its own. The file is replaced by a rename, so a
+//! host that serves the folder never sees half of one; a build that fails leaves the last one.
+
+mod cargo;
+mod scripts;
+mod tool;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jackfield_host::documented;
+
+use crate::args::{BuildArgs, CheckArgs};
+use crate::check;
+use crate::exit::Exit;
+use crate::problem::{Outcome, Problem};
+use crate::project::{Kind, Project};
+use crate::setup;
+use crate::terminal::Terminal;
+
+/// Builds, and says what a host would make of it.
+pub(crate) fn run(args: BuildArgs, terminal: Terminal) -> Outcome {
+    let project = Project::at(&args.dir)?;
+    let component = setup::client_runtime()?.block_on(build(&project))?;
+    let size = fs::metadata(&component).map(|file| file.len()).unwrap_or_default();
+    terminal.out(format!("built {} ({size} bytes)", component.display()))?;
+    terminal.out("")?;
+    let check = CheckArgs { file: component, settings: args.settings, all: false, json: false };
+    check::run(check, terminal)
+}
+
+/// Builds, and gives the component's path. The tools' output goes to stderr as it comes.
+///
+/// # Cancel safety
+/// Dropping it ends the tool that runs.
+///
+/// # Errors
+/// A tool that is missing, with the command that installs it; a build that failed. The component of
+/// the last build stays.
+pub(crate) async fn build(project: &Project) -> Outcome<PathBuf> {
+    let raw = match project.kind() {
+        Kind::Rust => cargo::build(project).await?,
+        Kind::JavaScript => made(project, scripts::javascript).await?,
+        Kind::Python => made(project, scripts::python).await?,
+        Kind::Make => made(project, scripts::make).await?,
+    };
+    let bytes = fs::read(&raw).map_err(|error| {
+        Problem::new(
+            Exit::Failed,
+            format!("cannot read what was built, {}: {error}", raw.display()),
+        )
+    })?;
+    let bytes = match wit(project.dir()) {
+        Some(text) => documented(bytes, &text),
+        None => bytes,
+    };
+    let component = project.component();
+    replace(&component, &bytes).map_err(|error| {
+        Problem::new(Exit::Denied, format!("cannot write {}: {error}", component.display()))
+    })?;
+    Ok(component)
+}
+
+/// Builds with tools that leave `build/plugin.wasm`.
+async fn made(project: &Project, run: impl AsyncFnOnce(&Project) -> Outcome) -> Outcome<PathBuf> {
+    let raw = project.raw();
+    // What an earlier build left must not pass for this one's.
+    let folder = raw.parent().unwrap_or(project.dir());
+    let cleared = fs::create_dir_all(folder).and_then(|()| match raw.exists() {
+        true => fs::remove_file(&raw),
+        false => Ok(()),
+    });
+    cleared.map_err(|error| {
+        Problem::new(Exit::Denied, format!("cannot write to {}: {error}", folder.display()))
+    })?;
+    run(project).await?;
+    if !raw.is_file() {
+        let what = format!("{} ended well, but made no {}", project.kind().word(), raw.display());
+        return Err(Problem::new(Exit::Failed, what).next("let it write the component there"));
+    }
+    Ok(raw)
+}
+
+/// The WIT of a project, if it is in one place: what a host reads documentation from.
+fn wit(project: &Path) -> Option<String> {
+    let files = fs::read_dir(project.join("wit")).ok()?;
+    let mut files: Vec<_> = files
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|end| end == "wit"))
+        .collect();
+    files.sort();
+    let texts: Vec<_> = files.iter().filter_map(|path| fs::read_to_string(path).ok()).collect();
+    (!texts.is_empty()).then(|| texts.join("\n"))
+}
+
+fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    // Hidden: hosts do not look at it.
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let new = file.with_file_name(format!(".{name}.new"));
+    fs::write(&new, bytes)?;
+    fs::rename(&new, file)
+}
