@@ -35,11 +35,12 @@ fn the_readmes_library_example_is_the_one_that_the_doctest_runs() {
 
 #[test]
 fn links_between_documents_lead_somewhere() {
-    for name in
-        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "docs/json-mapping.md"]
-    {
-        let folder = root().join(name).parent().unwrap().to_owned();
-        for link in document(name).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+    let pages = fs::read_dir(root().join("docs")).unwrap();
+    let pages = pages.map(|page| format!("docs/{}", page.unwrap().file_name().display()));
+    let top = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"].map(String::from);
+    for name in top.into_iter().chain(pages.filter(|page| page.ends_with(".md"))) {
+        let folder = root().join(&name).parent().unwrap().to_owned();
+        for link in document(&name).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let file = link.split('#').next().unwrap();
             let inside = !file.contains("://") && !file.is_empty();
             assert!(!inside || folder.join(file).exists(), "{name}: nothing at {link}");
