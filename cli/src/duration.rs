@@ -1,4 +1,4 @@
-//! Durations as people read them; `jackfield_host::parse_duration` reads what they write.
+//! Durations as people read them; `jackfield_wire::units::parse_duration` reads what they write.
 
 use std::time::Duration;
 

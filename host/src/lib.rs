@@ -53,7 +53,7 @@ pub use local::{LocalAnswer, LocalHost};
 pub use manifest::{
     Access, DirGrant, EnvValue, Given, Grants, HostFile, HostName, HttpHost, Instances,
     LimitOverrides, Manifest, ManifestError, NetworkHost, Place, PluginDefaults, PluginSettings,
-    Problem, parse_duration,
+    Problem,
 };
 pub use plugin::{MissingImport, MissingImports, Rejection, documented};
 pub use reload::goes_on;

@@ -12,13 +12,13 @@ mod limits;
 mod place;
 mod reader;
 mod resolve;
-mod units;
 
 use std::num::NonZeroU32;
 use std::path::Path;
 
 use jackfield_wire::ServiceName;
 use jackfield_wire::name::BUILTIN_SERVICE;
+use jackfield_wire::units::quoted;
 
 pub use error::{ManifestError, Place, Problem};
 pub use file::HostFile;
@@ -27,7 +27,6 @@ pub use limits::{Given, LimitOverrides};
 pub use place::{HostName, HttpHost, NetworkHost};
 pub(crate) use reader::MAX_TEXT;
 pub use resolve::{PluginDefaults, PluginSettings};
-pub use units::parse_duration;
 
 use reader::{Item, Range, Reader, Table};
 
@@ -165,7 +164,7 @@ fn read_instances(table: &Table<'_>) -> Option<Instances> {
         _ => {
             let near = jackfield_wire::ty::nearest(name, STRATEGIES);
             let hint = near.map(|near| format!(", did you mean {near:?}?"));
-            let (name, hint) = (units::quoted(name), hint.unwrap_or_else(|| ".".into()));
+            let (name, hint) = (quoted(name), hint.unwrap_or_else(|| ".".into()));
             let all = STRATEGIES.join(", ");
             item.wrong(format!("{name} is no strategy{hint} There is: {all}"));
             None
@@ -184,7 +183,7 @@ fn service(item: &Item<'_>) -> Option<ServiceName> {
 
 fn version(item: &Item<'_>) -> Option<semver::Version> {
     let text = item.string()?;
-    let shown = units::quoted(text);
+    let shown = quoted(text);
     let say = |error| format!("{shown} is no version: {error}; write three numbers, as in 1.2.0");
     item.accept(semver::Version::parse(text).map_err(say))
 }

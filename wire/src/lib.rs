@@ -12,6 +12,7 @@
 //! - [`ty`]: component types as data, with WIT text and JSON Schema.
 //! - [`reflect`]: what a host says of its services.
 //! - [`trace`]: W3C trace context.
+//! - [`units`]: sizes and durations as people write them.
 
 pub mod call;
 pub mod frame;
@@ -21,6 +22,7 @@ pub mod registry;
 pub mod status;
 pub mod trace;
 pub mod ty;
+pub mod units;
 
 pub use call::{AnswerHead, CallHead, Generation, Load};
 pub use frame::{Frame, FrameDecoder, FrameError, FrameKind, FrameLimits};

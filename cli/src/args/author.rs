@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
+use jackfield_wire::units::parse_duration;
 
 use super::HostSettings;
 
@@ -56,7 +57,7 @@ pub(crate) struct TestArgs {
     #[arg(value_name = "CASES.json", value_hint = ValueHint::FilePath)]
     pub(crate) cases: PathBuf,
     /// How long a call may take whose case names no timeout [default: the plugin's deadline]
-    #[arg(long, value_name = "TIME", value_parser = jackfield_host::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) timeout: Option<Duration>,
     /// As JSON
     #[arg(long)]

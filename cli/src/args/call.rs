@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 use clap_complete::ArgValueCompleter;
 use jackfield_wire::Target;
+use jackfield_wire::units::parse_duration;
 
 use super::balancing::BalancingArgs;
 use super::{RegistryAddress, address, named};
@@ -37,7 +38,7 @@ pub(crate) struct RequestArgs {
     pub(crate) direct: Option<String>,
     /// How long the call may take, with every attempt; finding the service is not counted
     /// [default: the service's setting, or 10s]
-    #[arg(long, value_name = "TIME", value_parser = jackfield_host::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) deadline: Option<Duration>,
     #[command(flatten)]
     pub(crate) balancing: BalancingArgs,
@@ -74,7 +75,7 @@ pub(crate) struct LoadArgs {
     pub(crate) connections: usize,
     /// How long to begin calls; those in flight are then waited for [default: 10s, or until
     /// --count]
-    #[arg(long, value_name = "TIME", value_parser = jackfield_host::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) duration: Option<Duration>,
     /// How many calls to make; with --duration whichever ends first
     #[arg(short = 'n', long, value_name = "COUNT")]
@@ -100,6 +101,6 @@ pub(crate) struct LoadArgs {
 fn time_or_none(text: &str) -> Result<Duration, String> {
     match text {
         "0" | "0s" => Ok(Duration::ZERO),
-        _ => jackfield_host::parse_duration(text),
+        _ => parse_duration(text),
     }
 }

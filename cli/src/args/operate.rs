@@ -6,6 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::ArgValueCompleter;
 use jackfield_wire::ServiceName;
 use jackfield_wire::registry::RetryFactor;
+use jackfield_wire::units::parse_duration;
 
 use super::{RegistryAddress, address, named};
 use crate::complete;
@@ -195,13 +196,13 @@ pub(crate) struct ServiceSetArgs {
     #[arg(value_name = "SERVICE", add = ArgValueCompleter::new(complete::services))]
     pub(crate) service: ServiceName,
     /// How long a call may take with every attempt
-    #[arg(long, value_name = "TIME", value_parser = jackfield_host::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) timeout: Option<Duration>,
     /// How often a call is tried again
     #[arg(long, value_name = "N")]
     pub(crate) max_retries: Option<u32>,
     /// The longest pause before the first repetition
-    #[arg(long, value_name = "TIME", value_parser = jackfield_host::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) retry_delay: Option<Duration>,
     /// By what that grows with each further one, from 1 to 100
     #[arg(long, value_name = "FACTOR", value_parser = factor)]

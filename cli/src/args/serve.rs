@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
+use jackfield_wire::units::parse_duration;
 
 use super::store::{RegistryTask, StoreArgs};
 use super::{REGISTRY_PORT, RegistryAddress};
@@ -49,10 +50,10 @@ pub(crate) struct RegistryArgs {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
     /// Time without a heartbeat after which a host is gone
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = jackfield_host::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub(crate) ttl: Duration,
     /// Time between the heartbeats that hosts are asked for
-    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = jackfield_host::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = parse_duration)]
     pub(crate) heartbeat: Duration,
     /// A client whose orders are obeyed, by the name in its certificate; may be given several times
     /// [default: every client of this user; with --identity, nobody]

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use jackfield_wire::Status;
+use jackfield_wire::units::parse_duration;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -130,7 +131,7 @@ impl Written {
         if self.args.as_ref().is_some_and(|args| !args.get().starts_with(['[', '{'])) {
             return Err("\"args\" is an array, or an object by the parameters' names".into());
         }
-        let timeout = self.timeout.as_deref().map(jackfield_host::parse_duration).transpose()?;
+        let timeout = self.timeout.as_deref().map(parse_duration).transpose()?;
         let Self { name, service, method, args, .. } = self;
         Ok(Case { name, service, method, args, timeout, expected })
     }

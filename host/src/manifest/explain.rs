@@ -3,8 +3,8 @@
 //! It names variables and settings but never what they hold: that may be a secret.
 
 use jackfield_wire::status::printable;
+use jackfield_wire::units::{show_duration, show_size};
 
-use super::units::{show_duration, show_size};
 use super::{Access, DirGrant, EnvValue, Grants, Instances, PluginSettings};
 
 impl PluginSettings {

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
+use jackfield_wire::units::quoted;
+
 use super::error::Place;
 use super::place::{HttpHost, NetworkHost};
 use super::reader::{Item, Table};
-use super::units::quoted;
 
 /// What a plugin may reach. The default is nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use super::units::quoted;
+use jackfield_wire::units::quoted;
 
 /// Where a plugin may connect to: one host, and one port of it or all.
 #[derive(Clone, Debug, PartialEq, Eq)]

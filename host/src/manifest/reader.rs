@@ -8,11 +8,11 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use jackfield_wire::ty::nearest;
+use jackfield_wire::units;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ManifestError, Place, Problems};
-use super::units;
 
 /// A text and what is wrong with it so far.
 pub(super) struct Reader<'i> {

@@ -3,9 +3,10 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use jackfield_wire::units::{show_duration, show_size};
+
 use super::error::{ManifestError, Problems};
 use super::limits::{Given, LimitOverrides};
-use super::units::{show_duration, show_size};
 use super::{Instances, Manifest};
 use crate::limits::{HostLimits, PluginLimits};
 use crate::manifest::Grants;

@@ -22,7 +22,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Reads a number of bytes: `512 KiB`, `64MiB`, `1.5 GiB`, `10 MB`, `100 B`.
-pub(super) fn parse_size(text: &str) -> Result<u64, String> {
+///
+/// # Errors
+/// Text for people that says how to write one.
+pub fn parse_size(text: &str) -> Result<u64, String> {
     let (number, unit) = number_and_unit(text, HOW_LARGE)?;
     let (_, bytes) = SIZES
         .iter()
@@ -48,7 +51,7 @@ fn number_and_unit<'t>(text: &'t str, how: &str) -> Result<(f64, &'t str), Strin
 }
 
 /// What somebody wrote, in quotes, and no more of it than shows what is meant.
-pub(super) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let start: String = text.chars().take(MAX_QUOTED).collect();
     let mut shown = format!("{start:?}");
     if start.len() < text.len() || shown.len() > MAX_QUOTED {
@@ -59,7 +62,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// `bytes` in the largest unit that needs no fraction.
-pub(super) fn show_size(bytes: u64) -> String {
+pub fn show_size(bytes: u64) -> String {
     let binary = [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
     match binary.iter().find(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size)) {
         Some((unit, size)) => format!("{} {unit}", bytes / size),
@@ -68,7 +71,7 @@ pub(super) fn show_size(bytes: u64) -> String {
 }
 
 /// `duration` in the largest unit that needs no fraction.
-pub(super) fn show_duration(duration: Duration) -> String {
+pub fn show_duration(duration: Duration) -> String {
     let ms = duration.as_millis();
     match [("h", 3_600_000), ("min", 60_000), ("s", 1000)]
         .iter()
