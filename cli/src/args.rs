@@ -3,6 +3,7 @@
 mod author;
 pub(crate) mod balancing;
 mod call;
+mod gateway;
 mod help;
 mod operate;
 pub(crate) mod rest;
@@ -22,6 +23,7 @@ use crate::complete;
 use crate::terminal::ColorChoice;
 pub(crate) use author::{BuildArgs, Language, NewArgs, TestArgs};
 pub(crate) use call::{BenchArgs, CallArgs, LoadArgs, RequestArgs};
+pub(crate) use gateway::{GatewayArgs, HttpArgs};
 pub(crate) use operate::{
     DeregisterArgs, InstanceArgs, InstanceCommand, InstanceSetArgs, RegisterArgs, ServiceArgs,
     ServiceCommand, ServiceSetArgs, Setting, WatchArgs,
@@ -91,6 +93,9 @@ pub(crate) enum Command {
     /// Serve the plugins of a folder
     #[command(after_help = help::HOST)]
     Host(HostArgs),
+    /// Let programs call by HTTP and JSON
+    #[command(after_help = help::GATEWAY)]
+    Gateway(GatewayArgs),
     /// Call a method
     #[command(after_help = help::CALL, override_usage = help::CALL_USAGE)]
     Call(CallArgs),
@@ -278,6 +283,9 @@ impl Cli {
 
 /// The registry's port.
 pub(crate) const REGISTRY_PORT: u16 = 9999;
+
+/// Where a gateway listens.
+pub(crate) const GATEWAY_PORT: u16 = 8080;
 
 /// Where a registry is looked for.
 pub(crate) const DEFAULT_REGISTRY: &str = "127.0.0.1:9999";

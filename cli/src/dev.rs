@@ -1,4 +1,4 @@
-//! `dev`: a registry and a host in one process, for one person on one machine.
+//! `dev`: a registry, a host and a gateway in one process, for one person on one machine.
 
 mod project;
 mod sources;
@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
 
+use jackfield_client::Client;
+use jackfield_gateway::{Gateway, GatewayConfig, SpawnError as GatewayError};
 use jackfield_host::{Host, HostConfig, HostEvent};
 use jackfield_registry::{Registry, RegistryConfig, SpawnError};
 use jackfield_transport::{BindError, Role};
@@ -17,17 +19,18 @@ use jackfield_wire::reflect::ServiceInfo;
 use jackfield_wire::status::printable;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-use crate::args::{Common, DevArgs, REGISTRY_PORT, RegistryAddress};
+use crate::args::{Common, DevArgs, GATEWAY_PORT, REGISTRY_PORT, RegistryAddress};
+use crate::exit::Exit;
 use crate::problem::{Outcome, Problem, enumerate};
 use crate::project::Project;
 use crate::signals::{GRACE, Signals};
 use crate::terminal::{Style, Terminal};
 use crate::view::service::Hidden;
 use crate::view::{changes, events, example, service};
-use crate::{discover, host, registry, setup};
+use crate::{discover, gateway, host, registry, setup};
 use project::Builder;
 
-/// Runs both.
+/// Runs all three.
 pub(crate) fn run(args: DevArgs, common: &Common, terminal: Terminal) -> Outcome {
     let default = if args.watch { "." } else { "plugins" };
     let folder = args.folder.clone().unwrap_or_else(|| PathBuf::from(default));
@@ -57,8 +60,14 @@ impl Dev<'_> {
             signals.unless(builder.build()).await?;
         }
         let registry = self.registry().await?;
+        let gateway = self.gateway(registry.local_addr()).await?;
         let host = self.host(registry.local_addr()).await?;
-        let ended = self.watch(&registry, &host, (&mut signals, builder.as_mut())).await;
+        let url = gateway.as_ref().map(|(gateway, _)| format!("http://{}", gateway.local_addr()));
+        let ended =
+            self.watch(&registry, &host, url.as_deref(), (&mut signals, builder.as_mut())).await;
+        if let Some((gateway, client)) = gateway {
+            gateway::stop(gateway, client, &mut signals, &self.terminal).await?;
+        }
         host::stop(host, &mut signals, &self.terminal).await?;
         signals.insist(&self.terminal, registry.shutdown(GRACE)).await;
         ended
@@ -108,11 +117,43 @@ impl Dev<'_> {
         Host::spawn(config).await.map_err(|error| host::spawn_problem(&error))
     }
 
+    /// A gateway and its client, unless nobody wants one.
+    async fn gateway(&self, registry: SocketAddr) -> Outcome<Option<(Gateway, Client)>> {
+        if self.args.no_gateway {
+            return Ok(None);
+        }
+        let identity = setup::local(&setup::state(self.common)?, Role::Client, "gateway")?;
+        let builder = Client::builder().identity(identity).registry(registry.to_string());
+        let client =
+            builder.build().await.map_err(|error| Problem::caused(Exit::Internal, &error))?;
+        let spawned = match self.args.gateway_port {
+            Some(port) => self.gateway_at(port, &client).await,
+            None if self.args.port == 0 => self.gateway_at(0, &client).await,
+            None => match self.gateway_at(GATEWAY_PORT, &client).await {
+                Err(GatewayError::InUse(_)) => self.gateway_at(0, &client).await,
+                spawned => spawned,
+            },
+        };
+        let gateway = spawned.map_err(|error| match error {
+            GatewayError::InUse(_) => Problem::caused(Exit::Unavailable, &error)
+                .next("choose another port by --gateway-port PORT, or leave it out"),
+            other => gateway::spawn_problem(&other),
+        })?;
+        Ok(Some((gateway, client)))
+    }
+
+    async fn gateway_at(&self, port: u16, client: &Client) -> Result<Gateway, GatewayError> {
+        let mut config = GatewayConfig::new(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        self.args.http.clone().apply(&mut config);
+        Gateway::spawn(config, client.clone()).await
+    }
+
     /// Tells what there is, then each change, until a signal comes.
     async fn watch(
         &self,
         registry: &Registry,
         host: &Host,
+        url: Option<&str>,
         (signals, builder): (&mut Signals, Option<&mut Builder>),
     ) -> Outcome {
         let mut changes = host.events();
@@ -122,7 +163,7 @@ impl Dev<'_> {
         }
         // What happened until now is in the welcome.
         let mut changes = host.events();
-        self.welcome(registry.local_addr(), host)?;
+        self.welcome(registry.local_addr(), host, url)?;
         let mut known = Known::of(host);
         let mut building = pin!(keep_building(builder));
         loop {
@@ -158,10 +199,14 @@ impl Dev<'_> {
         Ok(())
     }
 
-    fn welcome(&self, registry: SocketAddr, host: &Host) -> Outcome {
+    fn welcome(&self, registry: SocketAddr, host: &Host, url: Option<&str>) -> Outcome {
         let folder = self.folder.display();
         let terminal = &self.terminal;
         terminal.out(format!("registry listening on {registry}, host on {}", host.local_addr()))?;
+        if let Some(url) = url {
+            terminal
+                .out(format!("over HTTP: POST {url}/call/SERVICE/METHOD; {url}/openapi.json"))?;
+        }
         let services = host.services();
         for info in &services {
             terminal.out("")?;

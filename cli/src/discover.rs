@@ -101,8 +101,12 @@ pub(crate) fn call_problem(error: &CallError) -> Problem {
 
 /// A client that was told where to look, and has asked nobody yet.
 pub(crate) async fn connect(common: &Common, via: Via<'_>) -> Outcome<Client> {
-    let name = format!("cli-{}", std::process::id());
-    let identity = setup::setup(common, Role::Client, &name)?.identity;
+    connect_as(&format!("cli-{}", std::process::id()), common, via).await
+}
+
+/// The same one with a name of its own, unless the identity was set up on purpose.
+pub(crate) async fn connect_as(name: &str, common: &Common, via: Via<'_>) -> Outcome<Client> {
+    let identity = setup::setup(common, Role::Client, name)?.identity;
     let mut builder = Client::builder()
         .identity(identity)
         .service_options(BUILTIN_SERVICE, CallOptions::new().deadline(PATIENCE));

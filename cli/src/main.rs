@@ -15,6 +15,7 @@ mod dev;
 mod discover;
 mod duration;
 mod exit;
+mod gateway;
 mod host;
 mod instance;
 mod json;
@@ -73,6 +74,7 @@ fn run(cli: Cli, terminal: Terminal) -> Outcome {
         Command::Dev(args) => dev::run(args, common, terminal),
         Command::Registry(args) => registry::run(args, common, terminal),
         Command::Host(args) => host::run(args, common, terminal),
+        Command::Gateway(args) => gateway::run(args, common, terminal),
         Command::Call(args) => call::run(args, common, terminal),
         Command::Bench(args) => bench::run(args, common, terminal),
         Command::Ls(args) => ls::run(args, common, terminal),

@@ -11,6 +11,7 @@ mod compiling;
 mod documentation;
 mod endpoints;
 mod floods;
+mod gateway;
 mod grants;
 mod identity;
 mod outages;

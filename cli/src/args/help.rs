@@ -38,6 +38,7 @@ Examples:
   jackfield dev                 serve ./plugins
   jackfield dev target/plugins  serve another folder
   jackfield dev -p 0            with any free port for the registry
+  jackfield dev --no-gateway    without HTTP
   jackfield dev --watch hello   build the project `hello`, serve it, and build it on every change";
 
 pub(super) const REGISTRY: &str = "\
@@ -65,6 +66,19 @@ Examples:
   jackfield host plugins
   jackfield host plugins --name left --registry 127.0.0.1:9999
   jackfield host plugins -l 10.0.0.6 -p 4433 --identity ./identity --registry 10.0.0.5:9999";
+
+pub(super) const GATEWAY: &str = "\
+Prints one line on stdout when it is ready. It asks nobody who they are, so it stays on this machine \
+unless --open-to-network says otherwise, and pages of browsers are refused unless they are allowed. \
+On Ctrl-C or SIGTERM it finishes the requests it has.
+
+Examples:
+  jackfield gateway
+  curl --json '[1, 2]' http://127.0.0.1:8080/call/calc/add
+  curl http://127.0.0.1:8080/openapi.json
+  jackfield gateway -p 8081 --registry 10.0.0.5:9999 --identity ./identity
+  jackfield gateway --allow-origin http://localhost:5173  for a page of your own
+  jackfield gateway -l 0.0.0.0 --open-to-network --allow-host api.internal --rate 50";
 
 pub(super) const CALL_USAGE: &str =
     "jackfield call [OPTIONS] <SERVICE.METHOD> [WORDS]... [--PARAM VALUE]... [-d JSON|@FILE|-]";

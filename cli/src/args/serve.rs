@@ -8,7 +8,7 @@ use clap::{Args, ValueHint};
 use jackfield_wire::units::parse_duration;
 
 use super::store::{RegistryTask, StoreArgs};
-use super::{REGISTRY_PORT, RegistryAddress};
+use super::{HttpArgs, REGISTRY_PORT, RegistryAddress};
 
 /// `dev`
 #[derive(Debug, Args)]
@@ -25,6 +25,14 @@ pub(crate) struct DevArgs {
     pub(crate) port: u16,
     #[command(flatten)]
     pub(crate) settings: HostSettings,
+    /// The HTTP gateway's port [default: 8080; a free one where that is taken, or with -p 0]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) gateway_port: Option<u16>,
+    /// No HTTP gateway
+    #[arg(long, conflicts_with = "gateway_port")]
+    pub(crate) no_gateway: bool,
+    #[command(flatten)]
+    pub(crate) http: HttpArgs,
 }
 
 /// Where the host's settings are.
