@@ -76,6 +76,28 @@ fn the_gateway_tells_what_there_is_and_what_it_takes() {
 }
 
 #[test]
+fn the_problem_in_the_documentation_is_one_that_a_gateway_printed() {
+    let cluster = Cluster::with(&["calc"]);
+    let gateway = gateway(&cluster);
+    let code = "import sys, urllib.error, urllib.request as r\n\
+                json = {'Content-Type': 'application/json'}\n\
+                try: r.urlopen(r.Request(sys.argv[1] + '/call/calc/div', b'[1, 0]', json))\n\
+                except urllib.error.HTTPError as error: print(error.read().decode())";
+    let Some(printed) = run("python3", &["-c", code], &gateway) else { return };
+    let page = include_str!("../../docs/gateway.md");
+    let shown = page.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let [printed, shown] = [&printed, shown].map(|text| {
+        let mut problem: Value = serde_json::from_str(text).unwrap();
+        assert!(problem["instance"].take().is_string(), "{text}");
+        let attempt = &mut problem["attempts"][0];
+        assert!(attempt["elapsed_ms"].take().is_f64(), "{text}");
+        assert!(attempt["host"].take().is_string() && attempt["address"].take().is_string());
+        problem
+    });
+    assert_eq!(printed, shown);
+}
+
+#[test]
 fn the_openapi_document_is_made_anew_when_plugins_change() {
     let cluster = Cluster::with(&["calc"]);
     let gateway = gateway(&cluster);
