@@ -4,6 +4,7 @@
 
 mod bad_calls;
 mod bad_files;
+mod balancing;
 mod bench;
 mod calls;
 mod command_line;

@@ -1,7 +1,10 @@
 //! Which host takes a call, and how often it is tried.
 
+use std::time::Duration;
+
 use clap::Args;
-use jackfield_client::{CallOptions, PickerKind};
+use jackfield_client::{CallOptions, Hedge, PickerKind};
+use jackfield_wire::units::parse_duration;
 use semver::VersionReq;
 
 /// How to choose among the hosts. What is not said is as the service's settings in the registry
@@ -34,6 +37,10 @@ pub(crate) struct BalancingArgs {
     /// Running the method twice does no harm: try again also when nobody knows whether it ran
     #[arg(long)]
     pub(crate) idempotent: bool,
+    /// Ask a second host when the first has not answered for so long, as in 50ms; whoever is first
+    /// counts. Says --idempotent, too
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) hedge: Option<Duration>,
 }
 
 impl BalancingArgs {
@@ -60,6 +67,9 @@ impl BalancingArgs {
         }
         if let Some(retries) = self.retries {
             options = options.max_retries(retries);
+        }
+        if let Some(wait) = self.hedge {
+            options = options.hedged(Hedge::After(wait));
         }
         if self.idempotent { options.idempotent() } else { options }
     }
