@@ -19,7 +19,6 @@ use crate::balancer::Balancer;
 use crate::builder::ClientBuilder;
 use crate::direct::Direct;
 use crate::discovery::{RegistryLink, Shared};
-use crate::ejection::{Line, Probe};
 use crate::error::{CallError, NoRegistry};
 use crate::options::CallOptions;
 use crate::pool::Pool;
@@ -193,47 +192,6 @@ impl Inner {
             Source::Registry(shared) => shared.snapshot().options(service.as_str()).cloned(),
             Source::Direct(_) => None,
         }
-    }
-
-    /// Tries to connect to endpoints whose time out is over, beside the calls.
-    pub(crate) fn probe_those_due(&self) {
-        for probe in self.balancer.due() {
-            let shared = match &self.source {
-                Source::Registry(shared) => Some(shared.clone()),
-                Source::Direct(_) => None,
-            };
-            let (balancer, pool) = (self.balancer.clone(), self.pool.clone());
-            let mut probing = Probing { probe, balancer, shared, is_up: false };
-            self.tasks.spawn(async move {
-                let Line { address, host } = &probing.probe.line;
-                let connected = pool.connect(*address, host.as_deref()).await;
-                let is_up = connected.is_ok() && !pool.reach().is_down(*address);
-                probing.ended(is_up);
-            });
-        }
-    }
-}
-
-/// A probe under way; tells the balancer how it ended when it is dropped. One that is given up, as
-/// when its runtime ends, has failed: otherwise nobody would ever try that endpoint again.
-struct Probing {
-    probe: Probe,
-    balancer: Arc<Balancer>,
-    /// `None` in direct mode.
-    shared: Option<Arc<Shared>>,
-    is_up: bool,
-}
-
-impl Probing {
-    fn ended(&mut self, is_up: bool) {
-        self.is_up = is_up;
-    }
-}
-
-impl Drop for Probing {
-    fn drop(&mut self) {
-        let snapshot = self.shared.as_ref().map(|shared| shared.snapshot()).unwrap_or_default();
-        self.balancer.probed(&snapshot, &self.probe, self.is_up);
     }
 }
 

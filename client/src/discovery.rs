@@ -90,7 +90,7 @@ impl Watcher {
 
     /// One registry after the other, with a pause that grows with each full round of failures.
     async fn watch_forever(&mut self) {
-        let rounds = u32::try_from(self.settings.registries.len()).unwrap_or(u32::MAX).max(1);
+        let rounds = self.rounds();
         for index in (0..self.settings.registries.len()).cycle() {
             let error = chain(&self.watch(index).await);
             if self.saved.dirty {
@@ -110,17 +110,26 @@ impl Watcher {
         }
     }
 
-    /// With no registry at all, the last good set is better than none.
+    /// Watches that fail in a row until every registry has had its turn.
+    fn rounds(&self) -> u32 {
+        u32::try_from(self.settings.registries.len()).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// With no registry that knows everyone, the last good set is better than none. Not once one
+    /// has been: then more is held, or the same.
     async fn fall_back_to_disk(&mut self) {
         let Some(file) = self.settings.last_good.clone() else { return };
-        if self.view.snapshot().origin() != Origin::Nothing {
+        let is_known = self.saved.dirty || self.saved.at.is_some();
+        if is_known || !matches!(self.view.origin(), Origin::Nothing | Origin::Gathering) {
             return;
         }
         let loaded = tokio::task::spawn_blocking(move || file.load()).await;
         if let Ok(Some(kept)) = loaded {
             let count = kept.instances.len();
-            tracing::warn!(count, "no registry answers; going by the last good set");
             let change = self.view.restore(kept);
+            if change == Change::Changed {
+                tracing::warn!(count, "no registry knows everyone; going by the last good set");
+            }
             self.publish(change);
         }
     }

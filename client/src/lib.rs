@@ -64,6 +64,7 @@ mod options;
 mod picker;
 mod place;
 mod pool;
+mod probing;
 mod quantile;
 mod register;
 mod request;

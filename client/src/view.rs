@@ -98,23 +98,44 @@ impl View {
         }
     }
 
-    /// Takes the last good set from disk, if nothing better is held.
+    /// Takes the last good set from disk, if nothing better is held; beneath what a registry said
+    /// that does not know everyone.
     pub(crate) fn restore(&mut self, kept: Kept) -> Change {
-        if self.origin != Origin::Nothing {
-            return Change::Nothing;
+        let mut changed = match self.origin {
+            Origin::Nothing => {
+                self.origin = Origin::Disk;
+                true
+            }
+            Origin::Gathering => false,
+            Origin::Disk | Origin::Registry => return Change::Nothing,
+        };
+        let room = self.max_instances.saturating_sub(self.held.len());
+        let mut missing = kept.instances;
+        missing.retain(|instance| !self.held.contains_key(&instance.id));
+        for instance in missing.into_iter().take(room) {
+            changed |= self.hold(instance, Confirmed::No);
         }
-        self.origin = Origin::Disk;
-        for instance in kept.instances.into_iter().take(self.max_instances) {
-            self.hold(instance, Confirmed::No);
+        let room = self.max_instances.saturating_sub(self.settings.len());
+        for entry in kept.settings.into_iter().take(room) {
+            self.settings.entry(entry.key()).or_insert(entry);
         }
-        let settings = kept.settings.into_iter().take(self.max_instances);
-        self.settings = settings.map(|entry| (entry.key(), entry)).collect();
-        Change::Changed
+        if changed { Change::Changed } else { Change::Nothing }
     }
 
-    /// Where a new watch may go on.
-    pub(crate) fn resume(&self) -> Option<Revision> {
+    /// Where what is held comes from.
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Where the watch stands.
+    pub(crate) fn stands_at(&self) -> Option<Revision> {
         self.base
+    }
+
+    /// Where a new watch may go on. From a set without everyone none goes on: that could not tell
+    /// that its registry knows everyone.
+    pub(crate) fn resume(&self) -> Option<Revision> {
+        self.base.filter(|_| self.origin == Origin::Registry)
     }
 
     /// A new watch begins: parts of an unfinished set are of no use.

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Watcher;
 use crate::place::ResolveError;
+use crate::snapshot::Origin;
 use crate::view::{Change, ViewError, size_of};
 
 /// Why a watch ended. The next one may go elsewhere.
@@ -19,6 +20,8 @@ pub(crate) enum WatchError {
     Resolve(#[from] ResolveError),
     #[error(transparent)]
     Dial(#[from] DialError),
+    #[error("it does not know every instance yet")]
+    Gathering,
     #[error("it did not {what} within {within:.1?}")]
     Slow { what: &'static str, within: Duration },
     #[error(transparent)]
@@ -60,11 +63,12 @@ impl Watcher {
         };
         let mut events = self.ask(&connection, &Request::Watch(query)).await?;
         let mut patience = self.settings.connect_timeout;
-        let mut partial_since = None;
+        let (mut partial_since, mut gathering_since) = (None, None);
         loop {
             match timeout(patience, reply(&mut events)).await {
                 Ok(Ok(Some(Reply::Event(event)))) => {
                     let change = self.view.apply(event)?;
+                    gathering_since = self.bear_with(gathering_since).await?;
                     self.publish(change);
                     partial_since = self.partial_since(partial_since)?;
                     if partial_since.is_none() {
@@ -75,10 +79,33 @@ impl Watcher {
                 Ok(Ok(Some(other))) => return Err(unexpected(other)),
                 Ok(Ok(None)) => return Ok(()),
                 Ok(Err(error)) => return Err(error),
-                Err(_) => self.refresh(&connection).await?,
+                Err(_) => {
+                    self.refresh(&connection).await?;
+                    gathering_since = self.bear_with(gathering_since).await?;
+                }
             }
             self.save_if_due().await;
         }
+    }
+
+    /// Since when a registry is made do with that does not know everyone: one that has just
+    /// started, or that is cut off from its store and may stay so. The others are asked first, and
+    /// again after a while.
+    async fn bear_with(&mut self, since: Option<Instant>) -> Result<Option<Instant>, WatchError> {
+        if self.view.is_partial() || self.view.origin() != Origin::Gathering {
+            return Ok(None);
+        }
+        let Some(since) = since else {
+            if self.failures.saturating_add(1) < self.rounds() {
+                return Err(WatchError::Gathering);
+            }
+            self.fall_back_to_disk().await;
+            return Ok(Some(Instant::now()));
+        };
+        if self.rounds() > 1 && since.elapsed() >= self.settings.refresh_interval {
+            return Err(WatchError::Gathering);
+        }
+        Ok(Some(since))
     }
 
     /// Since when a set is being sent that is not whole yet. A registry that never completes one
@@ -142,7 +169,7 @@ impl Watcher {
         let listing = timeout(within, self.list(connection))
             .await
             .unwrap_or(Err(WatchError::Slow { what: "list its instances", within }))?;
-        let missed = self.view.resume() != Some(listing.revision);
+        let missed = self.view.stands_at() != Some(listing.revision);
         let change = self.view.refresh(listing)?;
         self.publish(change);
         if missed || change == Change::Changed { Err(WatchError::Silent) } else { Ok(()) }

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jackfield_client::{CallError, Looking, NoInstance, Origin, Resolve};
+use jackfield_client::{CallError, Client, Looking, NoInstance, Origin, Resolve};
 use jackfield_wire::Status;
+use jackfield_wire::registry::Instance;
 use serde_json::Value;
 use tokio::sync::watch;
 use tracing::{Level, Metadata, span};
@@ -88,6 +89,68 @@ async fn when_one_registry_is_away_the_next_is_asked() {
     let link = client.registry_link().unwrap();
     assert_eq!(link.connected.as_deref(), Some(places[1].as_str()));
     assert_eq!(link.failures[0].registry, places[0]);
+}
+
+/// A client of two registries that both know too little, at once and for ever, of `calc` on `a` and
+/// on `b`; the last good set on disk has `c` as well.
+async fn between_two_that_gather(authority: &Authority) -> (Client, [FakeRegistry; 2]) {
+    let c = authority.host("c").await;
+    let file = authority.path().join("set.json");
+    let (mut first, mut second) =
+        (FakeRegistry::start(authority, 1).await, FakeRegistry::start(authority, 2).await);
+    let places = [&first, &second].map(|registry| registry.address().to_string());
+    let builder = authority.builder().registry(&places[0]).registry(&places[1]);
+    let builder = builder.last_good_file(&file).refresh_interval(Duration::from_millis(100));
+    first.whole(&[instance("calc", "c", &c)], true);
+    let before = builder.clone().build().await.unwrap();
+    eventually(&before, |known| hosts(known, "calc") == ["c"]).await;
+    before.close().await;
+    first.forget();
+    let (a, b) = (authority.host("a").await, authority.host("b").await);
+    for (registry, name, host) in [(&mut first, "a", &a), (&mut second, "b", &b)] {
+        registry.whole(&[instance("calc", name, host)], false);
+        registry.list(&[instance("calc", name, host)]);
+    }
+    (builder.build().await.unwrap(), [first, second])
+}
+
+#[tokio::test]
+async fn a_registry_that_does_not_know_everyone_is_left_for_one_that_does() {
+    let authority = Authority::new();
+    let (a, b) = (authority.host("a").await, authority.host("b").await);
+    let (mut cut_off, mut whole) =
+        (FakeRegistry::start(&authority, 1).await, FakeRegistry::start(&authority, 1).await);
+    cut_off.whole(&[instance("calc", "a", &a)], false);
+    whole.whole(&[instance("calc", "b", &b)], true);
+    let places = [&cut_off, &whole].map(|registry| registry.address().to_string());
+    let builder = authority.builder().registry(&places[0]).registry(&places[1]);
+    let client = builder.build().await.unwrap();
+    let first = client.wait_ready(PATIENCE).await.unwrap();
+    assert_eq!((first.origin(), hosts(&first, "calc")), (Origin::Registry, vec!["b".into()]));
+    assert_eq!(whole.resumes(), [None]);
+    let link = client.registry_link().unwrap();
+    assert_eq!(link.connected.as_deref(), Some(places[1].as_str()));
+    assert_eq!(link.failures[0].message, "it does not know every instance yet");
+}
+
+#[tokio::test]
+async fn where_no_registry_knows_everyone_all_they_said_and_the_disk_are_used() {
+    let authority = Authority::new();
+    let (client, _registries) = between_two_that_gather(&authority).await;
+    eventually(&client, |known| hosts(known, "calc") == ["a", "b", "c"]).await;
+    assert_eq!(client.snapshot().origin(), Origin::Gathering);
+}
+
+#[tokio::test]
+async fn among_registries_that_do_not_know_everyone_the_first_that_does_is_found() {
+    let authority = Authority::new();
+    let (client, [mut first, _second]) = between_two_that_gather(&authority).await;
+    eventually(&client, |known| known.origin() == Origin::Gathering).await;
+    let it = client.instances().iter().find(|it| it.host == "b").cloned().unwrap();
+    first.forget();
+    first.whole(&[Instance::clone(&it)], true);
+    eventually(&client, |known| known.origin() == Origin::Registry).await;
+    assert_eq!(hosts(&client.snapshot(), "calc"), ["b"]);
 }
 
 /// Says that every name leads to one address, which moves.
