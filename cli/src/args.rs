@@ -310,5 +310,13 @@ fn named(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// `KEY=VALUE`
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.into(), value.into())),
+        _ => Err("write KEY=VALUE, as in tier=gold".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use jackfield_host::{Compiler, Host, HostConfig, HostFile, SpawnError};
+use jackfield_host::{Compiler, Host, HostConfig, HostFile, InstanceMetadata, SpawnError};
 use jackfield_transport::{DrainReport, Role};
 
 use crate::args::{Common, HostArgs, HostSettings};
@@ -26,6 +26,8 @@ pub(crate) fn run(args: HostArgs, common: &Common, terminal: Terminal) -> Outcom
     config.registries = args.registry.registry;
     config.namespace = args.registry.namespace;
     config.zone = args.zone;
+    config.metadata = InstanceMetadata::new(args.metadata)
+        .map_err(|error| Problem::usage(format!("--metadata: {error}")))?;
     config.advertise = args.advertise;
     apply(&args.settings, &mut config)?;
     config.compiler = compiler();

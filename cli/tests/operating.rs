@@ -83,7 +83,7 @@ fn first_line(child: &mut Child) -> String {
 fn an_endpoint_is_registered_ordered_about_and_taken_back() {
     let world = World::new();
     let address = ["register", "model", "--address", "gpu-1.example:8000"];
-    let more = ["--weight", "3", "--meta", "prompt=You are {name}.", "--zone", "a"];
+    let more = ["--weight", "3", "--metadata", "prompt=You are {name}.", "--zone", "a"];
     let said = world.said(&[&address[..], &more].concat());
     assert_eq!(said, "registered model@gpu-1.example-8000\n");
     let id = "model@gpu-1.example-8000";

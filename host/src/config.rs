@@ -9,6 +9,7 @@ use jackfield_wire::Namespace;
 use crate::compile::Compiler;
 use crate::limits::HostLimits;
 use crate::manifest::PluginDefaults;
+use crate::registration::InstanceMetadata;
 
 /// The settings of a host. Its name, as registries know it, is its identity's.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub struct HostConfig {
     pub namespace: Namespace,
     /// Which part of the network the host is in, for clients that prefer their own. Default none.
     pub zone: Option<String>,
+    /// What its instances say of themselves, for clients that choose by it. Default nothing.
+    pub metadata: InstanceMetadata,
     /// The address that registries hand to clients. Default the one that is listened on, which is
     /// wrong behind address translation and impossible for `0.0.0.0`.
     pub advertise: Option<SocketAddr>,
@@ -66,6 +69,7 @@ impl HostConfig {
             registries: Vec::new(),
             namespace: Namespace::default(),
             zone: None,
+            metadata: InstanceMetadata::default(),
             advertise: None,
             compiler: Compiler::InProcess,
             accept_breaking_changes: false,

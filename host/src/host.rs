@@ -315,6 +315,7 @@ fn registration(
             address,
             namespace: config.namespace.clone(),
             zone: config.zone.clone(),
+            metadata: config.metadata.clone(),
         },
         events: events.clone(),
     };

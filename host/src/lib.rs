@@ -56,5 +56,6 @@ pub use manifest::{
     Problem,
 };
 pub use plugin::{MissingImport, MissingImports, Rejection, documented};
+pub use registration::{InstanceMetadata, MetadataError};
 pub use reload::goes_on;
 pub use stats::{HostStats, ServiceStats, VersionStats};

@@ -5,6 +5,7 @@
 //! services have been taken back.
 
 mod instances;
+mod metadata;
 mod session;
 
 use std::convert::Infallible;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::catalog::Catalog;
 use crate::event::HostEvent;
 pub(crate) use instances::HostPlace;
+pub use metadata::{InstanceMetadata, MetadataError};
 use session::{Lost, Session};
 
 /// What registration works with.

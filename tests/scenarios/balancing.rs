@@ -21,16 +21,19 @@ impl Three {
         let registry = stage.registry().unwrap();
         let address = registry.address().to_string();
         let (mut hosts, mut folders) = (Vec::new(), Vec::new());
-        for (name, zone, version) in
-            [("a", "east", "1.2.0"), ("b", "west", "1.3.0"), ("c", "west", "2.0.0")]
-        {
+        for (name, zone, version, tier) in [
+            ("a", "east", "1.2.0", "tier=gold"),
+            ("b", "west", "1.3.0", "tier=gold"),
+            ("c", "west", "2.0.0", "tier=tin"),
+        ] {
             let folder = stage.folder(name).unwrap();
             let manifest = format!("version = \"{version}\"\n");
             std::fs::write(folder.path().join("calc.toml"), manifest).unwrap();
             folder.add("calc").unwrap();
             let path = folder.path().to_string_lossy();
-            let args =
-                ["host", &path, "--name", name, "--zone", zone, "--registry", address.as_str()];
+            let place = ["--name", name, "--zone", zone, "--registry", &address];
+            let metadata = ["--metadata", tier, "--metadata", "disk=ssd"];
+            let args = [&["host", &path], &place[..], &metadata].concat();
             hosts.push(stage.spawn(name, &args).unwrap());
             folders.push(folder);
         }
@@ -87,8 +90,10 @@ fn filters_say_which_hosts_may_answer() {
     assert_eq!(three.among(4, &["--zone", "east"]), ["a".to_owned()].into());
     assert!(!three.among(4, &["--zone", "west"]).contains("a"));
     assert_eq!(three.who(&["--zone", "west", "--version-req", "^1"]), "b");
+    assert_eq!(three.who(&["--where", "tier=tin"]), "c");
+    assert_eq!(three.who(&["--where", "tier=gold", "--where", "disk=ssd", "--zone", "west"]), "b");
     for (options, said) in [
-        (["--where", "tier=gold"], "tier=gold"),
+        (["--where", "tier=silver"], "tier=silver"),
         (["--version-req", "^3"], "^3"),
         (["--endpoint", "nobody"], "nobody"),
     ] {

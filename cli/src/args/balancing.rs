@@ -7,6 +7,8 @@ use jackfield_client::{CallOptions, Hedge, PickerKind};
 use jackfield_wire::units::parse_duration;
 use semver::VersionReq;
 
+use super::pair;
+
 /// How to choose among the hosts. What is not said is as the service's settings in the registry
 /// say.
 #[derive(Debug, Args)]
@@ -72,13 +74,5 @@ impl BalancingArgs {
             options = options.hedged(Hedge::After(wait));
         }
         if self.idempotent { options.idempotent() } else { options }
-    }
-}
-
-/// `KEY=VALUE`
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.into(), value.into())),
-        _ => Err("write KEY=VALUE, as in --where tier=gold".into()),
     }
 }

@@ -65,6 +65,7 @@ signal ends it at once.
 Examples:
   jackfield host plugins
   jackfield host plugins --name left --registry 127.0.0.1:9999
+  jackfield host plugins --zone eu-1a --metadata tier=gold --metadata disk=ssd
   jackfield host plugins -l 10.0.0.6 -p 4433 --identity ./identity --registry 10.0.0.5:9999";
 
 pub(super) const GATEWAY: &str = "\
@@ -147,7 +148,7 @@ Clients of the library choose among such endpoints and speak with them in their 
 
 Examples:
   jackfield register model --address gpu-1.example:8000 --keep
-  jackfield register model --address 10.0.0.7:8000 --weight 5 --meta prompt='You are {name}.' --keep
+  jackfield register model --address 10.0.0.7:8000 --weight 5 --metadata prompt='You are {name}.' --keep
   jackfield register search --address 10.0.0.9:9200";
 
 pub(super) const DEREGISTER: &str = "\

@@ -8,7 +8,7 @@ use jackfield_wire::ServiceName;
 use jackfield_wire::registry::RetryFactor;
 use jackfield_wire::units::parse_duration;
 
-use super::{RegistryAddress, address, named};
+use super::{RegistryAddress, address, pair};
 use crate::complete;
 
 /// `watch`
@@ -37,7 +37,7 @@ pub(crate) struct RegisterArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) weight: u32,
     /// Something to tell callers, such as a prompt template; may be given several times
-    #[arg(long = "meta", value_name = "KEY=VALUE", value_parser = named)]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) metadata: Vec<(String, String)>,
     /// Its version
     #[arg(long, value_name = "VERSION")]

@@ -8,7 +8,7 @@ use clap::{Args, ValueHint};
 use jackfield_wire::units::parse_duration;
 
 use super::store::{RegistryTask, StoreArgs};
-use super::{HttpArgs, REGISTRY_PORT, RegistryAddress};
+use super::{HttpArgs, REGISTRY_PORT, RegistryAddress, pair};
 
 /// `dev`
 #[derive(Debug, Args)]
@@ -99,6 +99,10 @@ pub(crate) struct HostArgs {
     /// Which part of the network it is in: clients can prefer hosts of their own
     #[arg(long, value_name = "ZONE")]
     pub(crate) zone: Option<String>,
+    /// What its instances say of themselves, for callers that choose by it; may be given several
+    /// times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    pub(crate) metadata: Vec<(String, String)>,
     #[command(flatten)]
     pub(crate) settings: HostSettings,
 }

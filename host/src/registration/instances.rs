@@ -7,6 +7,7 @@ use jackfield_wire::name::{InstanceId, Namespace, ServiceName};
 use jackfield_wire::reflect::MethodInfo;
 use jackfield_wire::registry::{Instance, MethodSummary};
 
+use super::metadata::InstanceMetadata;
 use crate::catalog::{RejectedFile, Snapshot};
 use crate::plugin::{Method, Plugin};
 
@@ -17,6 +18,7 @@ pub(crate) struct HostPlace {
     pub(crate) address: SocketAddr,
     pub(crate) namespace: Namespace,
     pub(crate) zone: Option<String>,
+    pub(crate) metadata: InstanceMetadata,
 }
 
 impl HostPlace {
@@ -37,7 +39,7 @@ impl HostPlace {
         instance.methods = summaries(shown);
         if instance.methods.len() < plugin.methods().len() {
             let total = plugin.methods().len().to_string();
-            instance.metadata.insert("methods".into(), total);
+            instance.metadata.insert(METHODS.into(), total);
         }
         if let Some(rejected) = snapshot.rejection_of(plugin.service().as_str()) {
             instance.metadata.insert(REJECTED.into(), cut(&rejected.reason));
@@ -60,13 +62,15 @@ impl HostPlace {
         if snapshot.plugin(service.as_str()).is_some() {
             return None;
         }
-        let metadata = BTreeMap::from([(REJECTED.into(), cut(&file.reason))]);
-        Some(Instance { enabled: false, metadata, ..self.instance(service) })
+        let mut instance = Instance { enabled: false, ..self.instance(service) };
+        instance.metadata.insert(REJECTED.into(), cut(&file.reason));
+        Some(instance)
     }
 
     fn instance(&self, service: ServiceName) -> Instance {
         let new = Instance::new(service, &self.host, self.address.to_string());
-        Instance { zone: self.zone.clone(), ..new.in_namespace(self.namespace.clone()) }
+        let metadata = self.metadata.to_map();
+        Instance { zone: self.zone.clone(), metadata, ..new.in_namespace(self.namespace.clone()) }
     }
 }
 
@@ -86,8 +90,14 @@ fn summaries<'a>(methods: impl Iterator<Item = &'a MethodInfo>) -> Vec<MethodSum
 }
 
 fn cut(reason: &str) -> String {
-    reason.chars().take(MAX_REASON).collect()
+    reason[..reason.floor_char_boundary(MAX_REASON)].to_owned()
 }
+
+/// Every key under which a host says something itself: operators may not use them.
+pub(super) const OWN_KEYS: [&str; 5] = [METHODS, REJECTED, QUARANTINED, ROLLED_BACK, GIVEN_UP];
+
+/// The metadata key of how many methods there are, where not all are told.
+const METHODS: &str = "methods";
 
 /// The metadata key of why a file does not serve.
 const REJECTED: &str = "rejected";
@@ -101,7 +111,8 @@ const ROLLED_BACK: &str = "rolled-back-from";
 /// The metadata key of what that generation did, when nobody ordered to leave it.
 const GIVEN_UP: &str = "rolled-back-because";
 
-/// Characters of a reason; a registry takes 4 KiB of metadata from an instance.
+/// Bytes of a reason; a registry takes 4 KiB of metadata from an instance, of which 2 KiB are the
+/// operator's.
 const MAX_REASON: usize = 500;
 
 /// Instances that a registry takes from one host.
@@ -135,6 +146,7 @@ mod tests {
             address: ([127, 0, 0, 1], 4433).into(),
             namespace: Namespace::default(),
             zone: None,
+            metadata: InstanceMetadata::new([("tier".into(), "gold".into())]).unwrap(),
         }
     }
 
@@ -164,6 +176,14 @@ mod tests {
         assert_eq!(instance.id.as_str(), "broken@host-1");
         assert!(!instance.is_available());
         assert_eq!(instance.metadata[REJECTED].len(), MAX_REASON);
+        assert_eq!(instance.metadata["tier"], "gold");
+    }
+
+    #[test]
+    fn a_reason_is_cut_between_characters() {
+        let text = format!("x{}", "é".repeat(MAX_REASON));
+        assert_eq!(cut(&text).len(), MAX_REASON - 1);
+        assert_eq!(cut("short"), "short");
     }
 
     fn method(name: &str, wit: usize) -> MethodInfo {
