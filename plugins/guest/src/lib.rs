@@ -36,7 +36,8 @@ unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let (align, size) = (layout.align(), layout.size());
         // SAFETY: any size may be asked for; an alignment is a power of two.
-        let new = unsafe { if align <= ALIGNED { malloc(size) } else { aligned_alloc(align, size) } };
+        let new =
+            unsafe { if align <= ALIGNED { malloc(size) } else { aligned_alloc(align, size) } };
         new.cast()
     }
 
