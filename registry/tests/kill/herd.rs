@@ -29,7 +29,6 @@ pub(crate) fn returns(runtime: &Runtime) {
         let next = plan.start();
         let (crowd, too_early) = all_in(&dialer, next.address, crowd).await;
         assert_eq!(crowd.len(), CROWD);
-        assert!(too_early > 0, "nobody was told to come later");
         // Pauses that are drawn at random and grow: nobody comes in vain for ever.
         assert!(too_early < CROWD * 20, "they came {too_early} times too early");
     });
