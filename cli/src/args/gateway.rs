@@ -36,7 +36,7 @@ pub(crate) struct HttpArgs {
     /// times
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = name)]
     allow_host: Vec<String>,
-    /// Pages of browsers that may call, as in https://app.example; may be given several times
+    /// Pages of browsers that may call, as in `https://app.example`; may be given several times
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     allow_origin: Vec<Origin>,
     /// The longest body of a request [default: 4 MiB]
