@@ -2,13 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+#[path = "binary/run.rs"]
+mod run;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+use run::{Ended, command};
 
 /// An author's machine: a folder, and the binary with an environment of its own.
 struct Author(TempDir);
@@ -28,16 +33,7 @@ impl Author {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_jackfield"));
-        command
-            .args(args)
-            .current_dir(self.0.path())
-            .env("JACKFIELD_STATE", self.path("state"))
-            .env_remove("JACKFIELD_REGISTRY")
-            .env_remove("JACKFIELD_IDENTITY")
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::null());
-        command
+        command(self.0.path(), args)
     }
 
     fn run(&self, args: &[&str]) -> Ended {
@@ -56,22 +52,7 @@ impl Author {
     }
 }
 
-#[derive(Debug)]
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
 impl Ended {
-    fn of(output: Output) -> Self {
-        Self {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
     /// It ended with this code and said this.
     #[track_caller]
     fn said(&self, code: i32, said: &[&str]) {

@@ -2,13 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+#[path = "binary/run.rs"]
+mod run;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::UdpSocket;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
+
+use run::{Ended, command};
 
 /// The binary with an environment of its own: nothing of the user's reaches it.
 struct Jackfield(TempDir);
@@ -23,16 +28,7 @@ impl Jackfield {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_jackfield"));
-        command
-            .args(args)
-            .current_dir(self.folder())
-            .env("JACKFIELD_STATE", self.folder().join("state"))
-            .env_remove("JACKFIELD_REGISTRY")
-            .env_remove("JACKFIELD_IDENTITY")
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::null());
-        command
+        command(self.folder(), args)
     }
 
     fn run(&self, args: &[&str]) -> Ended {
@@ -47,22 +43,7 @@ impl Jackfield {
     }
 }
 
-#[derive(Debug)]
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
 impl Ended {
-    fn of(output: Output) -> Self {
-        Self {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
     /// It failed with this code, said this, and left stdout to results.
     #[track_caller]
     fn failed(&self, code: i32, said: &[&str]) {
