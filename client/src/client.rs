@@ -117,7 +117,7 @@ impl Client {
         self.builtin("rollback").at(address).args(&(service,))?.idempotent().send().await?.decode()
     }
 
-    fn builtin(&self, method: &str) -> Request {
+    pub(crate) fn builtin(&self, method: &str) -> Request {
         let service = ServiceName::new(BUILTIN_SERVICE).expect("a constant that is a name");
         Request::new(self.clone(), Target { service, method: method.into() })
     }

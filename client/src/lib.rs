@@ -59,6 +59,7 @@ mod execute;
 mod filter;
 #[cfg(test)]
 mod fixture;
+mod hosts;
 mod operator;
 mod options;
 mod picker;
@@ -90,6 +91,7 @@ pub use error::{
     ServiceError,
 };
 pub use execute::Fault;
+pub use hosts::HostAnswer;
 pub use operator::Operator;
 pub use options::{CallOptions, Hedge};
 pub use picker::{

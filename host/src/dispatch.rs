@@ -12,6 +12,7 @@ mod fault;
 mod gate;
 mod local;
 mod lookup;
+mod report;
 mod request;
 mod run;
 mod schedule;
@@ -41,9 +42,11 @@ use crate::kept::Kept;
 use crate::lane::Lane;
 use crate::limits::HostLimits;
 use crate::plugin::{Method, Plugin};
+use crate::tally::ByStatus;
 use fault::Fault;
 use gate::{Entrance, Gate, Permit, Share};
 pub(crate) use local::LocalCall;
+pub(crate) use report::About;
 use request::Request;
 pub(crate) use trap::{failure as trapped, quoted};
 use unread::Unread;
@@ -58,6 +61,9 @@ pub(crate) struct Dispatch {
     kept: Arc<Kept>,
     operators: Operators,
     drain: Drain,
+    about: About,
+    /// Calls that were refused before their method was found.
+    refused: Arc<ByStatus>,
     /// Calls so far: the number of each is in its span and in what its guest logs.
     calls: AtomicU64,
 }
@@ -97,11 +103,11 @@ impl Dispatch {
         catalog: Arc<Catalog>,
         limits: Arc<HostLimits>,
         events: broadcast::Sender<HostEvent>,
-        (lane, kept, operators): (Arc<Lane>, Arc<Kept>, Operators),
+        (lane, kept, operators, about): (Arc<Lane>, Arc<Kept>, Operators, About),
     ) -> Self {
         let gate = Gate::new(limits.concurrency, limits.queue);
-        let (drain, calls) = (Drain::default(), AtomicU64::new(0));
-        Self { catalog, limits, events, gate, lane, kept, operators, drain, calls }
+        let (drain, calls, refused) = (Drain::default(), AtomicU64::new(0), Arc::default());
+        Self { catalog, limits, events, gate, lane, kept, operators, drain, about, refused, calls }
     }
 
     /// How busy the host is.
@@ -139,8 +145,8 @@ impl Dispatch {
                 tracing::debug!(peer = %exchange.peer().id, "no request: {error}");
                 return;
             }
-            Ok(Err(request::ReadError::Refused(failure))) => failure.into(),
-            Err(_) => request::too_slow(self.limits.request_timeout).into(),
+            Ok(Err(request::ReadError::Refused(failure))) => self.refuse(failure),
+            Err(_) => self.refuse(request::too_slow(self.limits.request_timeout)),
         };
         let waiting = unread.add(reply.bytes());
         let sent = self.send(&mut exchange, reply);
@@ -191,14 +197,15 @@ impl Dispatch {
     ) -> Reply {
         let head = match request.head() {
             Ok(head) => head,
-            Err(failure) => return failure.into(),
+            Err(failure) => return self.refuse(failure),
         };
         if let Err(failure) = unread.check() {
-            return failure.into();
+            return self.refuse(failure);
         }
         if head.service == BUILTIN_SERVICE {
             let end = match head.method {
                 "rollback" => self.roll_back(peer, request).await,
+                "stats" => self.stats(request).await,
                 method => {
                     let snapshot = self.catalog.now();
                     builtin::answer(&self.lane, snapshot, method, request, &self.limits).await
@@ -213,22 +220,24 @@ impl Dispatch {
             .and_then(|plugin| Ok((plugin, lookup::method(plugin, head.method)?)));
         let (plugin, method) = match found {
             Ok(found) => found,
-            Err(failure) => return failure.into(),
+            Err(failure) => return self.refuse(failure),
         };
-        let limits = plugin.limits();
-        if let Err(failure) = request.check_length(limits.arguments) {
-            return failure.into();
-        }
-        let budget = limits.deadline_for(asked);
+        let budget = plugin.limits().deadline_for(asked);
         let plugin = Arc::clone(plugin);
         drop(snapshot);
         let id = self.calls.fetch_add(1, Ordering::Relaxed);
-        let call = Call { id, plugin, method, budget, deadline: began + budget };
+        let call = Call { id, plugin, method, began, budget, deadline: began + budget };
         let trace = head.trace.and_then(|text| text.parse::<TraceContext>().ok());
         let span = call.span(trace);
         let generation = Some(call.plugin.generation());
-        let end = self.call(call, request, peer).instrument(span).await;
+        let end = self.counted(call, request, peer).instrument(span).await;
         Reply { end: end.unwrap_or_else(End::Fault), generation }
+    }
+
+    /// A call for which there is no method.
+    fn refuse(&self, failure: Failure) -> Reply {
+        self.refused.count(failure.status);
+        failure.into()
     }
 
     /// Returns to the version of a service before the one that serves.
@@ -261,8 +270,26 @@ impl Dispatch {
         builtin::json(&done, self.limits.plugin.result)
     }
 
-    async fn call(&self, call: Call, request: &Request, peer: &PeerId) -> Result<End, Fault> {
+    async fn counted(&self, call: Call, request: &Request, peer: &PeerId) -> Result<End, Fault> {
         let plugin = Arc::clone(&call.plugin);
+        let counted = plugin.tally(call.method).begin(call.began);
+        let end = self.call(&plugin, call, request, peer).await;
+        counted.ended(match &end {
+            Ok(End::Value(_)) => Status::Ok,
+            Ok(End::Application(_)) => Status::Application,
+            Ok(End::Fault(fault)) | Err(fault) => fault.failure().status,
+        });
+        end
+    }
+
+    async fn call(
+        &self,
+        plugin: &Arc<Plugin>,
+        call: Call,
+        request: &Request,
+        peer: &PeerId,
+    ) -> Result<End, Fault> {
+        request.check_length(plugin.limits().arguments)?;
         // A plugin in quarantine takes no place in the queue either.
         let refused = |told| fault::quarantined(plugin.service(), &told);
         plugin.watch().check(peer).map_err(refused)?;
@@ -280,7 +307,7 @@ impl Dispatch {
             Err(fault) => fault.outcome(),
         };
         if let Some(news) = watching.ended(outcome, message) {
-            storm::tell(&self.catalog, &self.events, &plugin, news);
+            storm::tell(&self.catalog, &self.events, plugin, news);
         }
         end
     }
@@ -327,6 +354,7 @@ struct Call {
     plugin: Arc<Plugin>,
     /// Where the plugin has it.
     method: usize,
+    began: Instant,
     /// What the caller gets in all.
     budget: Duration,
     deadline: Instant,

@@ -30,26 +30,25 @@ pub(crate) use link::{base, granted};
 pub(crate) use meter::LimitReached;
 pub(crate) use output::{LogBudget, Output, Source};
 pub(crate) use resolve::Resolver;
-pub(crate) use stores::{Stores, VersionStores};
+pub(crate) use stores::{StoreCount, Stores, VersionStores};
 
 use crate::limits::HostLimits;
 use crate::plugin::Plugin;
 use http::Outgoing;
 use meter::Meter;
 use network::Network;
-use stores::OpenStore;
 
 /// The data of a call's store.
 pub(crate) struct Guest {
     wasi: WasiCtx,
     table: ResourceTable,
-    meter: Meter,
     output: Output,
     capabilities: Arc<Capabilities>,
     network: Network,
     http: WasiHttpCtx,
     outgoing: Outgoing,
-    _open: OpenStore,
+    /// Last: it counts the store until nothing else is left of it.
+    meter: Meter,
 }
 
 impl Guest {
@@ -64,13 +63,12 @@ impl Guest {
         let guest = Self {
             wasi,
             table,
-            meter: Meter::new(limits, host, plugin.conduct()),
+            meter: Meter::new(limits, host, plugin.conduct(), plugin.stores().open()),
             output: output.clone(),
             network,
             http: WasiHttpCtx::new(),
             outgoing: Outgoing::new(Arc::clone(capabilities.http())),
             capabilities,
-            _open: plugin.stores().open(),
         };
         let mut store = Store::new(plugin.pre().engine(), guest);
         store.limiter(|guest| &mut guest.meter);

@@ -14,8 +14,8 @@
 //! `plugin` (code → something callable), `value` (JSON ↔ component values), `catalog` (what serves
 //! now), `reload` (folder → catalog), `dispatch` (stream → call → answer), `breaker` (keeps calls
 //! from a plugin that traps), `keeper` (instances between calls), `kept` (versions and rollbacks
-//! between starts), `lane` (what takes long, away from the threads that serve), `registration`
-//! (catalog → registry).
+//! between starts), `lane` (what takes long, away from the threads that serve), `tally` (what becomes
+//! of calls), `registration` (catalog → registry).
 
 mod breaker;
 mod catalog;
@@ -38,6 +38,7 @@ mod plugin;
 mod registration;
 mod reload;
 mod stats;
+mod tally;
 mod value;
 
 pub use catalog::RejectedFile;

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jackfield_transport::{Operators, StateDir};
 use jackfield_wire::Failure;
@@ -15,7 +15,7 @@ use tokio::sync::broadcast;
 
 use crate::catalog::Catalog;
 use crate::compile::{Compiler, Compilers};
-use crate::dispatch::{Dispatch, LocalCall};
+use crate::dispatch::{About, Dispatch, LocalCall};
 use crate::engine::Ticker;
 use crate::kept::Kept;
 use crate::lane::Lane;
@@ -65,6 +65,7 @@ impl LocalHost {
         let defaults = Arc::new(host.plugins.clone());
         let loader = Loader::new(compile.engines().plain(), Arc::clone(&limits), defaults)
             .map_err(|error| internal(&error))?;
+        let stores = loader.stores().clone();
         let ticker =
             Ticker::spawn(Arc::clone(compile.engines())).map_err(|error| internal(&error))?;
         let lane = Arc::new(Lane::spawn(ticker).map_err(|error| internal(&error))?);
@@ -81,7 +82,8 @@ impl LocalHost {
         };
         let plugin = Arc::new(Box::pin(workshop.load_once(file)).await?);
         let (events, _) = broadcast::channel(1);
-        let parts = (lane, kept, Operators::Clients);
+        let about = About { host: "local".into(), stores, since: Instant::now() };
+        let parts = (lane, kept, Operators::Clients, about);
         let dispatch = Dispatch::new(Arc::clone(&catalog), limits, events, parts);
         catalog.serve("", Arc::clone(&plugin), None);
         Ok(Self { dispatch, plugin })

@@ -31,6 +31,7 @@ use crate::keeper::{self, Keeper};
 use crate::lane::{Conduct, Habit, Who};
 use crate::limits::{HostLimits, PluginLimits};
 use crate::manifest::{Instances, Manifest, PluginDefaults, PluginSettings};
+use crate::tally::{MethodTally, Tallies};
 use crate::value::{MethodPlan, TypeNames};
 use docs::Documentation;
 pub use docs::documented;
@@ -48,6 +49,7 @@ pub(crate) struct Loader {
     room: keeper::Room,
     keyvalue: KeyValueStores,
     resolver: Resolver,
+    tallies: Tallies,
 }
 
 impl Loader {
@@ -67,6 +69,7 @@ impl Loader {
             room,
             keyvalue: KeyValueStores::default(),
             resolver: Resolver::system(),
+            tallies: Tallies::default(),
         })
     }
 
@@ -149,6 +152,7 @@ impl Candidate {
             generation: self.generation,
             docs: None,
             methods: Vec::new(),
+            tallies: Vec::new(),
             names: HashMap::new(),
             refused: Vec::new(),
             pre,
@@ -166,6 +170,8 @@ impl Candidate {
         };
         let names = TypeNames::of(&component, self.loader.linker.engine());
         plugin.add_methods(exported, &names, &Documentation::read(&self.bytes))?;
+        let qualified = plugin.methods.iter().map(|method| method.info.qualified.as_str());
+        plugin.tallies = self.loader.tallies.of(&plugin.service, qualified);
         if let Some(description) = self.manifest.description {
             plugin.docs = Some(description);
         }
@@ -229,6 +235,8 @@ pub(crate) struct Plugin {
     version: Option<String>,
     docs: Option<String>,
     methods: Vec<Method>,
+    /// What became of their calls, in the same order.
+    tallies: Vec<Arc<MethodTally>>,
     /// Every name that a method can be called by.
     names: HashMap<String, usize>,
     refused: Vec<RefusedFunction>,
@@ -338,6 +346,11 @@ impl Plugin {
 
     pub(crate) fn methods(&self) -> &[Method] {
         &self.methods
+    }
+
+    /// What became of the calls of the method at this place of [`Self::methods`].
+    pub(crate) fn tally(&self, method: usize) -> &MethodTally {
+        &self.tallies[method]
     }
 
     /// Where [`Self::methods`] has the one with this name, short or qualified.

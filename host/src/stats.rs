@@ -33,6 +33,8 @@ pub struct VersionStats {
     pub generation: Generation,
     /// Its stores that are open.
     pub stores: usize,
+    /// Bytes of their linear memories.
+    pub memory: usize,
 }
 
 /// What a host has in hand of one service.

@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
 use crate::status::{Executed, Status};
 
@@ -63,7 +64,7 @@ pub struct AnswerHead<'a> {
 }
 
 /// How busy a host is, as it says in its answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Load {
     /// Calls that hold a permit.
     #[n(0)]

@@ -3,14 +3,22 @@
 //! - `jackfield.services()` gives a [`ServiceInfo`] for each service.
 //! - `jackfield.describe(service)` gives one.
 //! - `jackfield.rollback(service)` returns to the version before, and gives a [`Rollback`].
+//! - `jackfield.stats()` gives a [`HostReport`] in numbers; `jackfield.stats(service)` one with that
+//!   service alone.
 //!
 //! These travel as the JSON of ordinary call answers, so any client can read them.
+
+mod report;
 
 use serde::{Deserialize, Serialize};
 
 use crate::call::Generation;
 use crate::name::ServiceName;
 use crate::ty::Signature;
+
+pub use report::{
+    HostReport, LATENCY_BOUNDS, Latency, LatencyBucket, MethodReport, ServiceReport, latency_bucket,
+};
 
 /// One service of a host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

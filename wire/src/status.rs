@@ -8,7 +8,9 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 /// How a call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize,
+)]
 #[cbor(index_only)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
@@ -51,6 +53,22 @@ pub enum Status {
 }
 
 impl Status {
+    /// All there are, each at the place of its number.
+    pub const ALL: [Self; 12] = [
+        Self::Ok,
+        Self::Application,
+        Self::InvalidArgument,
+        Self::NotFound,
+        Self::Unauthenticated,
+        Self::PermissionDenied,
+        Self::ResourceExhausted,
+        Self::Unavailable,
+        Self::DeadlineExceeded,
+        Self::Cancelled,
+        Self::Trapped,
+        Self::Internal,
+    ];
+
     /// The name that documents and programs use, such as `not-found`.
     pub fn name(self) -> &'static str {
         match self {
@@ -181,6 +199,12 @@ mod tests {
         let failure = Failure::not_executed(Status::Internal, "ä".repeat(MAX_MESSAGE));
         assert!(failure.message.len() <= MAX_MESSAGE);
         assert!(failure.message.ends_with("ä…"));
+    }
+
+    #[test]
+    fn each_status_is_at_the_place_of_its_number() {
+        let places: Vec<usize> = Status::ALL.iter().map(|status| *status as usize).collect();
+        assert_eq!(places, (0..=Status::Internal as usize).collect::<Vec<_>>());
     }
 
     #[test]

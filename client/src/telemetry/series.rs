@@ -32,4 +32,4 @@ impl ByStatus {
 }
 
 /// The closed set of [`Status`].
-const STATUSES: usize = Status::Internal as usize + 1;
+const STATUSES: usize = Status::ALL.len();

@@ -177,6 +177,7 @@ impl Desk {
                 give(&mut exchange, Status::Ok, Some(value)).await;
             }
             "who" => self.who(exchange).await,
+            "stats" => give(&mut exchange, Status::Ok, Some(self.stats())).await,
             "first" => {
                 let first = positional.and_then(|args| args.get(0).cloned());
                 give(&mut exchange, Status::Ok, first).await;
@@ -194,6 +195,16 @@ impl Desk {
             "scripted" => self.scripted(exchange).await,
             _ => give(&mut exchange, Status::NotFound, None).await,
         }
+    }
+
+    /// What a host says of itself that has done nothing yet.
+    fn stats(&self) -> Value {
+        let nothing = json!({"in_flight": 0, "queued": 0});
+        json!({
+            "host": self.name, "version": "1.0.0", "uptime_ms": 1, "load": nothing,
+            "concurrency": 8, "draining": false, "instances": 0, "memory_bytes": 0, "retired": 0,
+            "services": [],
+        })
     }
 
     async fn who(&self, mut exchange: Exchange) {

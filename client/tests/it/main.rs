@@ -11,6 +11,7 @@ mod draining;
 mod execution;
 mod fleet;
 mod harness;
+mod hosts;
 mod identities;
 mod nesting;
 mod network;

@@ -1,7 +1,8 @@
-//! The service `jackfield`, which every host answers itself: what it serves.
+//! The service `jackfield`, which every host answers itself: what it serves, and how that fares.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jackfield_wire::ServiceName;
 use jackfield_wire::name::BUILTIN_SERVICE;
@@ -21,7 +22,8 @@ use crate::limits::HostLimits;
 /// - `describe(service: string)` gives one.
 /// - `ping()` gives nothing.
 ///
-/// `rollback(service: string)` changes something, and so is `Dispatch`'s own.
+/// `rollback(service: string)` changes something, and `stats(service: option<string>)` tells of more
+/// than the catalog: they are `Dispatch`'s own.
 ///
 /// It takes no permit, of which a busy host would have none. What may take megabytes and
 /// milliseconds is made beside the serving threads, a few answers at a time.
@@ -38,7 +40,15 @@ pub(super) async fn answer(
     }
     let (method, request) = (method.to_owned(), request.clone());
     let make = move || made(&snapshot, &method, &request, longest);
-    let patience = limits.queue_time;
+    beside(lane, make, limits.queue_time).await
+}
+
+/// Makes an answer beside the serving threads, when its turn comes within `patience`.
+pub(super) async fn beside(
+    lane: &Lane,
+    make: impl FnOnce() -> Result<End, Failure> + Send + 'static,
+    patience: Duration,
+) -> Result<End, Failure> {
     match tokio::time::timeout(patience, lane.convert(make)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(lost)) => Err(Failure::not_executed(Status::Internal, lost.to_string())),
@@ -106,7 +116,7 @@ fn check_length(length: usize, limit: usize) -> Result<(), Failure> {
     }
     let text = format!(
         "the answer has {length} bytes or more, the limit is {limit}: ask for one service at a \
-         time, by {BUILTIN_SERVICE}.describe"
+         time, by {BUILTIN_SERVICE}.describe or as the argument of {BUILTIN_SERVICE}.stats"
     );
     Err(Failure::not_executed(Status::ResourceExhausted, text))
 }
@@ -123,15 +133,30 @@ fn no_arguments(method: &str, request: &Request) -> Result<(), Failure> {
 }
 
 pub(super) fn service_argument(method: &str, request: &Request) -> Result<ServiceName, Failure> {
-    let usage =
-        || invalid(format!("{BUILTIN_SERVICE}.{method} takes one argument, service: string"));
+    let text = format!("{BUILTIN_SERVICE}.{method} takes one argument, service: string");
+    service_or_none(request, &text)?.ok_or_else(|| invalid(text))
+}
+
+/// The service that is meant; `None` when all are.
+pub(super) fn optional_service(
+    method: &str,
+    request: &Request,
+) -> Result<Option<ServiceName>, Failure> {
+    let text = format!("{BUILTIN_SERVICE}.{method} takes one argument, service: option<string>");
+    service_or_none(request, &text)
+}
+
+fn service_or_none(request: &Request, usage: &str) -> Result<Option<ServiceName>, Failure> {
+    let wrong = || invalid(usage.to_owned());
     let mut all = arguments(request)?;
-    let service = all.remove("service").or_else(|| all.remove("0")).ok_or_else(usage)?;
+    let service = all.remove("service").or_else(|| all.remove("0"));
     if !all.is_empty() {
-        return Err(usage());
+        return Err(wrong());
     }
-    let name = service.as_str().ok_or_else(usage)?;
-    ServiceName::new(name).map_err(|error| invalid(format!("at $.service: {error}")))
+    let Some(service) = service.filter(|value| !value.is_null()) else { return Ok(None) };
+    let name = service.as_str().ok_or_else(wrong)?;
+    let name = ServiceName::new(name);
+    name.map(Some).map_err(|error| invalid(format!("at $.service: {error}")))
 }
 
 /// All arguments; positional ones by their place.
@@ -162,7 +187,7 @@ fn invalid(text: String) -> Failure {
 /// The name of a service fits; these calls take no permit, so none may be made expensive.
 const MAX_ARGUMENTS: usize = 4 << 10;
 
-const METHODS: [&str; 4] = ["describe", "ping", "rollback", "services"];
+const METHODS: [&str; 5] = ["describe", "ping", "rollback", "services", "stats"];
 
 #[cfg(test)]
 mod tests {

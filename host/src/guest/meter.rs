@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use wasmtime::ResourceLimiter;
 
+use super::stores::OpenStore;
 use crate::lane::Conduct;
 use crate::limits::{HostLimits, PluginLimits};
 
@@ -25,13 +26,19 @@ pub(super) struct Meter {
     instances: usize,
     memories: usize,
     tables: usize,
-    /// Told of its memory.
+    /// Told of its memory, as the next.
     conduct: Arc<Conduct>,
+    store: OpenStore,
 }
 
 impl Meter {
     /// Holds an instance to the limits of its plugin, and to what the pool of `host` has for one.
-    pub(super) fn new(limits: &PluginLimits, host: &HostLimits, conduct: &Arc<Conduct>) -> Self {
+    pub(super) fn new(
+        limits: &PluginLimits,
+        host: &HostLimits,
+        conduct: &Arc<Conduct>,
+        store: OpenStore,
+    ) -> Self {
         let count = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
         Self {
             memory: 0,
@@ -41,6 +48,7 @@ impl Meter {
             memories: count(host.memories),
             tables: count(host.tables),
             conduct: Arc::clone(conduct),
+            store,
         }
     }
 }
@@ -62,6 +70,7 @@ impl ResourceLimiter for Meter {
         }
         self.memory = wanted;
         self.conduct.weighs(wanted);
+        self.store.weighs(wanted);
         Ok(true)
     }
 
@@ -93,10 +102,14 @@ impl ResourceLimiter for Meter {
 
 #[cfg(test)]
 mod tests {
+    use super::super::stores::Stores;
     use super::*;
+    use jackfield_wire::{Generation, ServiceName};
 
     fn meter(limits: PluginLimits) -> Meter {
-        Meter::new(&limits, &HostLimits::default(), &Arc::new(Conduct::new()))
+        let service = ServiceName::new("a").unwrap();
+        let version = Stores::default().of_version(service, Generation::of_digest([0; 32]));
+        Meter::new(&limits, &HostLimits::default(), &Arc::new(Conduct::new()), version.open())
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Counts the stores that are open, of a host and of each version, so that whoever looks can see that
-//! none is left behind.
+//! Counts the stores that are open, of a host and of each version, and the bytes of their memories, so
+//! that whoever looks can see that none is left behind.
 //!
 //! A store is counted from when it is made until the last of it is gone, however its call ended.
 
@@ -19,12 +19,29 @@ struct Counts {
     versions: Mutex<Vec<Arc<Version>>>,
 }
 
-/// How many stores of one version are open.
+/// What is open of one version.
 #[derive(Debug)]
 struct Version {
     service: ServiceName,
     generation: Generation,
     open: AtomicUsize,
+    memory: AtomicUsize,
+}
+
+/// Stores at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StoreCount {
+    /// How many are open.
+    pub(crate) open: usize,
+    /// Bytes of their linear memories.
+    pub(crate) memory: usize,
+}
+
+impl StoreCount {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.open += other.open;
+        self.memory = self.memory.saturating_add(other.memory);
+    }
 }
 
 /// The stores of one version, for as long as it is loaded.
@@ -37,7 +54,8 @@ pub(crate) struct VersionStores {
 impl Stores {
     /// Those of a version that is being loaded.
     pub(crate) fn of_version(&self, service: ServiceName, generation: Generation) -> VersionStores {
-        let version = Arc::new(Version { service, generation, open: AtomicUsize::new(0) });
+        let (open, memory) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let version = Arc::new(Version { service, generation, open, memory });
         let mut all = self.0.versions.lock().unwrap_or_else(PoisonError::into_inner);
         forget_gone(&mut all);
         all.push(Arc::clone(&version));
@@ -49,13 +67,14 @@ impl Stores {
         self.0.open.load(Ordering::Relaxed)
     }
 
-    /// How many each version has, of those that are loaded or have one.
-    pub(crate) fn by_version(&self) -> Vec<(ServiceName, Generation, usize)> {
+    /// What each version has, of those that are loaded or have one.
+    pub(crate) fn by_version(&self) -> Vec<(ServiceName, Generation, StoreCount)> {
         let mut all = self.0.versions.lock().unwrap_or_else(PoisonError::into_inner);
         forget_gone(&mut all);
         let one = |version: &Arc<Version>| {
             let open = version.open.load(Ordering::Relaxed);
-            (version.service.clone(), version.generation, open)
+            let memory = version.memory.load(Ordering::Relaxed);
+            (version.service.clone(), version.generation, StoreCount { open, memory })
         };
         all.iter().map(one).collect()
     }
@@ -71,7 +90,7 @@ impl VersionStores {
     pub(super) fn open(&self) -> OpenStore {
         self.all.0.open.fetch_add(1, Ordering::Relaxed);
         self.version.open.fetch_add(1, Ordering::Relaxed);
-        OpenStore { all: self.all.clone(), version: Arc::clone(&self.version) }
+        OpenStore { all: self.all.clone(), version: Arc::clone(&self.version), memory: 0 }
     }
 }
 
@@ -80,10 +99,22 @@ impl VersionStores {
 pub(super) struct OpenStore {
     all: Stores,
     version: Arc<Version>,
+    /// What its guest has of memory, in bytes.
+    memory: usize,
+}
+
+impl OpenStore {
+    /// What its guest has of memory now. It does not become less before the store ends.
+    pub(super) fn weighs(&mut self, memory: usize) {
+        let more = memory.saturating_sub(self.memory);
+        self.version.memory.fetch_add(more, Ordering::Relaxed);
+        self.memory += more;
+    }
 }
 
 impl Drop for OpenStore {
     fn drop(&mut self) {
+        self.version.memory.fetch_sub(self.memory, Ordering::Relaxed);
         self.version.open.fetch_sub(1, Ordering::Relaxed);
         self.all.0.open.fetch_sub(1, Ordering::Relaxed);
     }
@@ -99,9 +130,12 @@ mod tests {
         let (service, generation) =
             (ServiceName::new("a").unwrap(), Generation::of_digest([1; 32]));
         let version = stores.of_version(service.clone(), generation);
-        let open = version.open();
-        drop(version);
-        assert_eq!(stores.by_version(), [(service, generation, 1)]);
+        let (mut open, other) = (version.open(), version.open());
+        open.weighs(7);
+        open.weighs(9);
+        drop((version, other));
+        let count = StoreCount { open: 1, memory: 9 };
+        assert_eq!(stores.by_version(), [(service, generation, count)]);
         assert_eq!(stores.count(), 1);
         drop(open);
         assert_eq!(stores.by_version(), []);

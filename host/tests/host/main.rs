@@ -14,3 +14,4 @@ mod registry;
 mod replacing;
 mod rig;
 mod shutdown;
+mod stats;
