@@ -15,7 +15,6 @@ use crate::snapshot::Endpoint;
 
 /// What one host said of its work, or why it said nothing.
 #[derive(Debug)]
-#[non_exhaustive]
 pub struct HostAnswer {
     /// The host's name as the registry has it; in direct mode as its certificate has it, and `None`
     /// while it has not been reached.

@@ -8,15 +8,17 @@ use crate::rig::{Rig, eventually, fixture, plugin, versioned};
 
 async fn ask(rig: &Rig) -> HostReport {
     let told = rig.call("jackfield.stats", json!([])).await.ok();
-    serde_json::from_value(told).unwrap()
+    serde_json::from_value(told).expect("a report")
 }
 
 fn service<'a>(report: &'a HostReport, name: &str) -> &'a ServiceReport {
-    report.services.iter().find(|service| service.service.as_str() == name).unwrap()
+    let mut all = report.services.iter();
+    all.find(|service| service.service.as_str() == name).expect("it is served")
 }
 
 fn method<'a>(report: &'a HostReport, (of, name): (&str, &str)) -> &'a MethodReport {
-    service(report, of).methods.iter().find(|method| method.name == name).unwrap()
+    let mut all = service(report, of).methods.iter();
+    all.find(|method| method.name == name).expect("it is there")
 }
 
 #[tokio::test]
