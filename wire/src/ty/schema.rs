@@ -129,7 +129,9 @@ fn bytes() -> Value {
 
 fn tuple(items: &[Type]) -> Value {
     let schemas: Vec<_> = items.iter().map(Type::json_schema).collect();
-    json!({ "type": "array", "prefixItems": schemas, "items": false, "minItems": items.len() })
+    // Not `items: false`: to readers that know no `prefixItems` that means an empty array.
+    let length = items.len();
+    json!({ "type": "array", "prefixItems": schemas, "minItems": length, "maxItems": length })
 }
 
 fn option(item: &Type) -> Value {
