@@ -23,7 +23,7 @@ use crate::complete;
 use crate::terminal::ColorChoice;
 pub(crate) use author::{BuildArgs, Language, NewArgs, TestArgs};
 pub(crate) use call::{BenchArgs, CallArgs, LoadArgs, RequestArgs};
-pub(crate) use gateway::{GatewayArgs, HttpArgs};
+pub(crate) use gateway::{GatewayArgs, HttpArgs, McpArgs};
 pub(crate) use operate::{
     DeregisterArgs, InstanceArgs, InstanceCommand, InstanceSetArgs, RegisterArgs, ServiceArgs,
     ServiceCommand, ServiceSetArgs, Setting, WatchArgs,
@@ -96,6 +96,9 @@ pub(crate) enum Command {
     /// Let programs call by HTTP and JSON
     #[command(after_help = help::GATEWAY)]
     Gateway(GatewayArgs),
+    /// Offer methods as tools to the agent that starts this, by MCP on stdin and stdout
+    #[command(after_help = help::MCP)]
+    Mcp(McpArgs),
     /// Call a method
     #[command(after_help = help::CALL, override_usage = help::CALL_USAGE)]
     Call(CallArgs),

@@ -204,8 +204,10 @@ impl Dev<'_> {
         let terminal = &self.terminal;
         terminal.out(format!("registry listening on {registry}, host on {}", host.local_addr()))?;
         if let Some(url) = url {
-            terminal
-                .out(format!("over HTTP: POST {url}/call/SERVICE/METHOD; {url}/openapi.json"))?;
+            terminal.out(format!(
+                "over HTTP: POST {url}/call/SERVICE/METHOD; {url}/openapi.json; for agents \
+                 {url}/mcp"
+            ))?;
         }
         let services = host.services();
         for info in &services {

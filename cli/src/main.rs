@@ -21,6 +21,7 @@ mod instance;
 mod json;
 mod logging;
 mod ls;
+mod mcp;
 mod new;
 mod operator;
 mod problem;
@@ -75,6 +76,7 @@ fn run(cli: Cli, terminal: Terminal) -> Outcome {
         Command::Registry(args) => registry::run(args, common, terminal),
         Command::Host(args) => host::run(args, common, terminal),
         Command::Gateway(args) => gateway::run(args, common, terminal),
+        Command::Mcp(args) => mcp::run(args, common, terminal),
         Command::Call(args) => call::run(args, common, terminal),
         Command::Bench(args) => bench::run(args, common, terminal),
         Command::Ls(args) => ls::run(args, common, terminal),

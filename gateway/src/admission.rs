@@ -7,7 +7,7 @@
 //! bodies ([`crate::arguments`]).
 
 use std::net::IpAddr;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::header::{
@@ -19,7 +19,7 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use jackfield_wire::Status;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::problem::Problem;
 use crate::reply::{self, Reply};
@@ -67,7 +67,10 @@ pub(crate) fn preflight(admitted: &Admitted, request: &Request<Incoming>) -> Opt
     asks.then(|| {
         let mut reply = reply::with(StatusCode::NO_CONTENT, "", "");
         let headers = reply.headers_mut();
-        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST"));
+        headers.insert(
+            ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("GET, HEAD, POST, DELETE"),
+        );
         headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(MAY_SEND));
         reply
     })
@@ -111,18 +114,35 @@ fn is_ours(host: &str, names: &[String]) -> bool {
 /// # Errors
 /// When there is too much, of one address or of all: at once, with when to come again.
 pub(crate) fn room(desk: &Desk, peer: IpAddr) -> Result<OwnedSemaphorePermit, Problem> {
-    if let Some(rate) = &desk.rate {
-        let taken = rate.lock().unwrap_or_else(PoisonError::into_inner).take(peer, Instant::now());
-        taken.map_err(|wait| {
-            let most = desk.limits.rate.map_or(0, Into::into);
-            exhausted(format!("one address may make {most} requests a second")).retry_after(wait)
-        })?;
-    }
-    desk.in_flight.clone().try_acquire_owned().map_err(|_| {
-        let most = desk.limits.in_flight;
-        exhausted(format!("the gateway works on {most} requests already"))
-            .retry_after(Duration::from_secs(1))
+    paced(desk, peer)?;
+    place(&desk.in_flight, || {
+        format!("the gateway works on {} requests already", desk.limits.in_flight)
     })
+}
+
+/// Whether `peer` may ask once more.
+///
+/// # Errors
+/// When it asks more often than the rate allows: with when to come again.
+pub(crate) fn paced(desk: &Desk, peer: IpAddr) -> Result<(), Problem> {
+    let Some(rate) = &desk.rate else { return Ok(()) };
+    let taken = rate.lock().unwrap_or_else(PoisonError::into_inner).take(peer, Instant::now());
+    taken.map_err(|wait| {
+        let most = desk.limits.rate.map_or(0, Into::into);
+        exhausted(format!("one address may make {most} requests a second")).retry_after(wait)
+    })
+}
+
+/// One of a bounded number of places.
+///
+/// # Errors
+/// When there is none, with `why`.
+pub(crate) fn place(
+    places: &Arc<Semaphore>,
+    why: impl FnOnce() -> String,
+) -> Result<OwnedSemaphorePermit, Problem> {
+    let taken = places.clone().try_acquire_owned();
+    taken.map_err(|_| exhausted(why()).retry_after(Duration::from_secs(1)))
 }
 
 fn refused(detail: impl AsRef<str>) -> Problem {
@@ -134,12 +154,13 @@ fn exhausted(detail: impl AsRef<str>) -> Problem {
 }
 
 /// Headers that pages may send.
-const MAY_SEND: &str =
-    "content-type, jackfield-timeout, jackfield-key, jackfield-idempotent, traceparent";
+const MAY_SEND: &str = "content-type, jackfield-timeout, jackfield-key, jackfield-idempotent, \
+                        traceparent, last-event-id, mcp-session-id, mcp-protocol-version, \
+                        mcp-method, mcp-name";
 
 /// Headers that pages may read.
 const MAY_READ: &str = "jackfield-status, jackfield-executed, jackfield-attempts, \
-                        jackfield-generation, jackfield-host, retry-after";
+                        jackfield-generation, jackfield-host, retry-after, mcp-session-id";
 
 #[cfg(test)]
 mod tests {

@@ -32,17 +32,7 @@ impl Arguments {
         body: Incoming,
         limits: &GatewayLimits,
     ) -> Result<Self, Problem> {
-        if announced(headers).is_some_and(|length| length > limits.body as u64) {
-            return Err(too_long(limits.body));
-        }
-        let received = Limited::new(body, limits.body).collect();
-        let bytes = match tokio::time::timeout(limits.receive, received).await {
-            Err(_) => return Err(too_slow(limits.receive)),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_long(limits.body)),
-            Ok(Err(error)) => return Err(invalid(format!("the body broke off: {error}"))),
-            Ok(Ok(body)) => body.to_bytes(),
-        };
-        Self::read(headers, bytes)
+        Self::read(headers, receive(headers, body, limits).await?)
     }
 
     fn read(headers: &HeaderMap, bytes: Bytes) -> Result<Self, Problem> {
@@ -67,6 +57,24 @@ impl Arguments {
             Self::Positional(array) => request.positional_json(array),
             Self::Named(object) => request.named_json(object),
         }
+    }
+}
+
+/// Receives a body, within its limit and its time.
+pub(crate) async fn receive(
+    headers: &HeaderMap,
+    body: Incoming,
+    limits: &GatewayLimits,
+) -> Result<Bytes, Problem> {
+    if announced(headers).is_some_and(|length| length > limits.body as u64) {
+        return Err(too_long(limits.body));
+    }
+    let received = Limited::new(body, limits.body).collect();
+    match tokio::time::timeout(limits.receive, received).await {
+        Err(_) => Err(too_slow(limits.receive)),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_long(limits.body)),
+        Ok(Err(error)) => Err(invalid(format!("the body broke off: {error}"))),
+        Ok(Ok(body)) => Ok(body.to_bytes()),
     }
 }
 

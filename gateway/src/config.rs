@@ -9,6 +9,8 @@ use std::time::Duration;
 use http::Uri;
 use jackfield_wire::FrameLimits;
 
+use crate::mcp::McpConfig;
+
 /// Where a gateway listens, who may use it, and how much at once.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -25,6 +27,8 @@ pub struct GatewayConfig {
     pub origins: Vec<Origin>,
     /// How much at once.
     pub limits: GatewayLimits,
+    /// What agents are offered at `/mcp`.
+    pub mcp: McpConfig,
 }
 
 impl GatewayConfig {
@@ -36,6 +40,7 @@ impl GatewayConfig {
             names: Vec::new(),
             origins: Vec::new(),
             limits: GatewayLimits::default(),
+            mcp: McpConfig::default(),
         }
     }
 }

@@ -40,7 +40,7 @@ pub(crate) struct Connections {
 struct Traffic {
     /// Requests that are being answered.
     open: usize,
-    /// Answers that the client has not read: since when, and a number that tells them apart.
+    /// What the client has not read: since when, and a number that tells them apart.
     unread: BTreeSet<(Instant, u64)>,
     answers: u64,
 }
@@ -57,7 +57,7 @@ impl Connections {
             let (desk, busy) = (self.desk.clone(), Busy::new(&traffic));
             async move {
                 let reply = desk.answer(peer, request).await;
-                Ok::<_, Infallible>(reply.map(|body| body.told(busy.answered())))
+                Ok::<_, Infallible>(reply.map(|body| body.told(busy)))
             }
         });
         let builder = self.builder();
@@ -140,7 +140,7 @@ async fn stale(traffic: &Watched, time: Duration) {
 }
 
 /// One open request.
-struct Busy(Arc<Watched>);
+pub(crate) struct Busy(Arc<Watched>);
 
 impl Busy {
     fn new(traffic: &Arc<Watched>) -> Self {
@@ -148,8 +148,8 @@ impl Busy {
         Self(traffic.clone())
     }
 
-    /// It has its answer, which has to be read now.
-    fn answered(self) -> Unread {
+    /// The client has got something, which it has to read now.
+    pub(crate) fn unread(&self) -> Unread {
         let (mut number, since) = (0, Instant::now());
         self.0.send_modify(|now| {
             number = now.answers;
@@ -166,7 +166,7 @@ impl Drop for Busy {
     }
 }
 
-/// One answer that has not been sent whole.
+/// Something that has not been sent whole.
 pub(crate) struct Unread {
     traffic: Arc<Watched>,
     key: (Instant, u64),

@@ -1,4 +1,5 @@
-//! The HTTP gateway of Jackfield: calls of methods for programs that speak HTTP and JSON.
+//! The HTTP gateway of Jackfield: calls of methods for programs that speak HTTP and JSON, and for
+//! agents that speak MCP.
 //!
 //! It is a client of hosts and registries like any other, with an HTTP server in front: what comes
 //! in as `POST /call/SERVICE/METHOD` goes out as a call, with the same deadlines, balancing and
@@ -8,7 +9,7 @@
 //! told of.
 //!
 //! What is deliberately absent: orders to hosts and registries, and any state that outlives a
-//! request, but for what is known of the services.
+//! request, but for what is known of the services and the sessions of agents.
 
 mod admission;
 mod arguments;
@@ -17,6 +18,7 @@ mod catalog;
 mod config;
 mod connection;
 mod health;
+mod mcp;
 mod openapi;
 mod problem;
 mod rate;
@@ -27,4 +29,5 @@ mod services;
 mod wishes;
 
 pub use config::{GatewayConfig, GatewayLimits, Origin, OriginError, Reach};
+pub use mcp::{McpConfig, StdioError, serve_stdio};
 pub use server::{Drained, Gateway, SpawnError};

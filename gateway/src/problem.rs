@@ -20,14 +20,14 @@ use crate::reply::{self, Reply};
 #[derive(Debug)]
 pub(crate) struct Problem {
     code: StatusCode,
-    status: Status,
-    executed: Executed,
+    pub(crate) status: Status,
+    pub(crate) executed: Executed,
     /// For people.
-    detail: String,
+    pub(crate) detail: String,
     attempts: Vec<Value>,
-    retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
     /// JSON of the method's own error.
-    error: Option<Box<RawValue>>,
+    pub(crate) error: Option<Box<RawValue>>,
 }
 
 impl Problem {
@@ -47,6 +47,11 @@ impl Problem {
     /// The same with a code of HTTP that says more than the status does.
     pub(crate) fn code(self, code: StatusCode) -> Self {
         Self { code, ..self }
+    }
+
+    /// The same of a method that ran, or may have.
+    pub(crate) fn executed(self, executed: Executed) -> Self {
+        Self { executed, ..self }
     }
 
     /// When to try again.

@@ -1,4 +1,5 @@
-//! Answers, whole in memory, and the room that they take until they have been sent.
+//! Answers, whole in memory or made as they go, and the room that they take until they have been
+//! sent.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -9,44 +10,102 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
 use serde::Serialize;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::connection::Unread;
+use crate::connection::{Busy, Unread};
 
 /// An answer to a request.
-pub(crate) type Reply = Response<Whole>;
+pub(crate) type Reply = Response<Payload>;
 
-/// A body that is all there, and handed to the connection piece by piece: what was handed over is
-/// no longer counted here, though it may wait for a client that does not read.
-#[derive(Default)]
-pub(crate) struct Whole {
-    left: Bytes,
+/// The body of an answer. What was handed to the connection is no longer counted here, though it
+/// may wait for a client that does not read.
+pub(crate) struct Payload {
+    content: Content,
     /// Given back when the last piece has been handed over, or when nobody wants it any more.
-    _room: Option<OwnedSemaphorePermit>,
-    /// Ends with the body too.
-    _unread: Option<Unread>,
+    _room: Option<Box<dyn Send>>,
 }
 
-impl Whole {
+enum Content {
+    /// All there, handed over piece by piece.
+    Whole {
+        left: Bytes,
+        /// Ends with the body.
+        _unread: Option<Unread>,
+    },
+    Stream(Stream),
+}
+
+/// A body that comes into being while it is sent.
+struct Stream {
+    body: Pin<Box<dyn Body<Data = Bytes, Error = Infallible> + Send>>,
+    /// When it is cut short.
+    end: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// The request, which is open for as long as this goes on.
+    busy: Option<Busy>,
+    /// What was handed over last, until the connection wants more.
+    unread: Option<Unread>,
+}
+
+impl Payload {
     /// Holds `room` for as long as this lasts.
-    pub(crate) fn hold(self, room: OwnedSemaphorePermit) -> Self {
-        Self { _room: Some(room), ..self }
+    pub(crate) fn hold(self, room: impl Send + 'static) -> Self {
+        Self { _room: Some(Box::new(room)), ..self }
     }
 
-    /// Tells its connection when it has been sent.
-    pub(crate) fn told(self, unread: Unread) -> Self {
-        Self { _unread: Some(unread), ..self }
+    /// Tells its connection how far it has been sent.
+    pub(crate) fn told(mut self, busy: Busy) -> Self {
+        match &mut self.content {
+            Content::Whole { _unread, .. } => *_unread = Some(busy.unread()),
+            Content::Stream(stream) => stream.busy = Some(busy),
+        }
+        self
+    }
+
+    fn whole(left: Bytes) -> Self {
+        Self { content: Content::Whole { left, _unread: None }, _room: None }
+    }
+}
+
+impl Stream {
+    /// The connection asks for more only when it has room: until then what it got is unread. A
+    /// body that has nothing to say owes the client nothing.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.unread = None;
+        if self.end.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        let polled = self.body.as_mut().poll_frame(cx);
+        if let Poll::Ready(Some(_)) = &polled {
+            self.unread = self.busy.as_ref().map(Busy::unread);
+        }
+        polled
     }
 }
 
 /// An answer with this body.
 pub(crate) fn with(code: StatusCode, content: &'static str, body: impl Into<Bytes>) -> Reply {
-    let mut reply = Response::new(Whole { left: body.into(), ..Whole::default() });
+    let mut reply = Response::new(Payload::whole(body.into()));
     *reply.status_mut() = code;
     if !content.is_empty() {
         reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content));
     }
     reply
+}
+
+/// An answer whose body comes into being while it is sent, until `end` at the latest.
+pub(crate) fn stream<B>(response: Response<B>, end: CancellationToken) -> Reply
+where
+    B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+{
+    response.map(|body| Payload {
+        content: Content::Stream(Stream {
+            body: Box::pin(body),
+            end: Box::pin(end.cancelled_owned()),
+            busy: None,
+            unread: None,
+        }),
+        _room: None,
+    })
 }
 
 /// `value` as JSON.
@@ -63,33 +122,45 @@ pub(crate) fn json(code: StatusCode, value: &impl Serialize) -> Reply {
 
 /// The answer to `HEAD`: as long as the whole, and without it. hyper sees to that on HTTP/1 alone.
 pub(crate) fn head(mut reply: Reply) -> Reply {
-    let length = reply.body().left.len();
-    reply.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
-    reply.map(|_| Whole::default())
+    if let Some(length) = reply.body().size_hint().exact() {
+        reply.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    reply.map(|_| Payload::whole(Bytes::new()))
 }
 
 /// The type of what methods give.
 pub(crate) const JSON: &str = "application/json";
 
-impl Body for Whole {
+impl Body for Payload {
     type Data = Bytes;
     type Error = Infallible;
 
     fn poll_frame(
         self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let left = &mut self.get_mut().left;
-        let piece = left.split_to(left.len().min(PIECE));
-        Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece))))
+        match &mut self.get_mut().content {
+            Content::Whole { left, .. } => {
+                let piece = left.split_to(left.len().min(PIECE));
+                Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece))))
+            }
+            Content::Stream(stream) => stream.poll(cx),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left.is_empty()
+        match &self.content {
+            Content::Whole { left, .. } => left.is_empty(),
+            Content::Stream(stream) => stream.body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left.len() as u64)
+        match &self.content {
+            Content::Whole { left, .. } => SizeHint::with_exact(left.len() as u64),
+            // It may be cut short.
+            Content::Stream(_) => SizeHint::new(),
+        }
     }
 }
 

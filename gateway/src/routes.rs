@@ -16,6 +16,7 @@ use crate::admission::{self, Admitted};
 use crate::call::call;
 use crate::catalog::Catalog;
 use crate::config::{GatewayConfig, GatewayLimits, Origin};
+use crate::mcp::{McpHttp, Toolbox};
 use crate::problem::{self, Problem};
 use crate::rate::Rate;
 use crate::reply::{self, Reply};
@@ -24,19 +25,24 @@ use crate::{health, services};
 /// What every request shares.
 pub(crate) struct Desk {
     pub(crate) client: Client,
-    pub(crate) catalog: Catalog,
+    pub(crate) catalog: Arc<Catalog>,
     pub(crate) limits: GatewayLimits,
     pub(crate) names: Vec<String>,
     pub(crate) origins: Vec<Origin>,
     /// Held to take a token, never across an await.
     pub(crate) rate: Option<Mutex<Rate>>,
     pub(crate) in_flight: Arc<Semaphore>,
+    pub(crate) mcp: McpHttp,
 }
 
 impl Desk {
     pub(crate) fn new(config: GatewayConfig, client: Client) -> Self {
+        let catalog = Arc::new(Catalog::new(client.clone()));
+        let limits = &config.limits;
+        let tools = Toolbox::new(client.clone(), catalog.clone(), config.mcp, limits.in_flight);
         Self {
-            catalog: Catalog::new(client.clone()),
+            mcp: McpHttp::new(Arc::new(tools), limits.body),
+            catalog,
             client,
             rate: config.limits.rate.map(|rate| Mutex::new(Rate::new(rate))),
             in_flight: Arc::new(Semaphore::new(config.limits.in_flight)),
@@ -71,6 +77,7 @@ impl Desk {
         match page {
             Page::Alive => return Ok(health::alive()),
             Page::Ready => return Ok(health::ready(self)),
+            Page::Mcp => return self.mcp.answer(self, peer, request).await,
             _ => {}
         }
         let room = admission::room(self, peer)?;
@@ -81,7 +88,7 @@ impl Desk {
             Page::Method { service, method } => services::method(self, service, method).await,
             Page::OpenApi => services::openapi(self).await,
             Page::Problem(name) => problem::explain(name),
-            Page::Alive | Page::Ready => unreachable!("answered above"),
+            Page::Alive | Page::Ready | Page::Mcp => unreachable!("answered above"),
         };
         // An answer takes its room until it has been sent.
         Ok(reply.unwrap_or_else(Problem::reply).map(|body| body.hold(room)))
@@ -96,6 +103,7 @@ enum Page<'p> {
     Service(&'p str),
     Method { service: &'p str, method: &'p str },
     OpenApi,
+    Mcp,
     Problem(&'p str),
     Alive,
     Ready,
@@ -110,6 +118,7 @@ impl<'p> Page<'p> {
             ["services", service] => Self::Service(service),
             ["services", service, "methods", method] => Self::Method { service, method },
             ["openapi.json"] => Self::OpenApi,
+            ["mcp"] => Self::Mcp,
             ["problems", name] => Self::Problem(name),
             ["healthz"] => Self::Alive,
             ["readyz"] => Self::Ready,
@@ -121,6 +130,7 @@ impl<'p> Page<'p> {
     fn refused(self, method: &Method, path: &str) -> Option<Reply> {
         let allowed = match self {
             Self::Call { .. } => "POST",
+            Self::Mcp => "GET, POST, DELETE",
             _ => "GET, HEAD",
         };
         if allowed.split(", ").any(|one| one == method.as_str()) {
@@ -148,8 +158,8 @@ fn segments(path: &str) -> Result<Vec<Cow<'_, str>>, Problem> {
 fn nothing_at(path: &str) -> Problem {
     let detail = format!(
         "there is nothing at {path}; there is POST /call/SERVICE/METHOD, GET /services, GET \
-         /services/SERVICE, GET /services/SERVICE/methods/METHOD, GET /openapi.json, GET /healthz \
-         and GET /readyz"
+         /services/SERVICE, GET /services/SERVICE/methods/METHOD, GET /openapi.json, GET /healthz, \
+         GET /readyz and, for agents, /mcp"
     );
     Problem::new(Status::NotFound, detail)
 }

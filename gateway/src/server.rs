@@ -89,15 +89,16 @@ impl Gateway {
     /// # Cancel safety
     /// Cancelled, it goes on to drain, and cuts nothing off.
     pub async fn shutdown(&self, grace: Duration) -> Drained {
-        let Connections { tasks, drain, kill, .. } = &*self.shared;
+        let Connections { tasks, drain, kill, desk, .. } = &*self.shared;
         drain.cancel();
+        desk.mcp.drain();
         tasks.close();
-        if tokio::time::timeout(grace, tasks.wait()).await.is_ok() {
-            return Drained::Finished;
-        }
+        let finished = tokio::time::timeout(grace, tasks.wait()).await.is_ok();
         kill.cancel();
+        desk.mcp.end();
         tasks.wait().await;
-        Drained::CutOff
+        desk.mcp.ended().await;
+        if finished { Drained::Finished } else { Drained::CutOff }
     }
 }
 
@@ -105,6 +106,7 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         self.shared.drain.cancel();
         self.shared.kill.cancel();
+        self.shared.desk.mcp.end();
     }
 }
 

@@ -2,12 +2,16 @@
 
 use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use jackfield_gateway::{GatewayLimits, Origin};
-use jackfield_wire::units::parse_size;
+use jackfield_wire::ServiceName;
+use jackfield_wire::units::{parse_duration, parse_size};
 
 use super::{GATEWAY_PORT, RegistryAddress};
+use crate::complete;
 
 /// `gateway`
 #[derive(Debug, Args)]
@@ -26,6 +30,19 @@ pub(crate) struct GatewayArgs {
     pub(crate) open_to_network: bool,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
+}
+
+/// `mcp`
+#[derive(Debug, Args)]
+pub(crate) struct McpArgs {
+    /// A service whose methods are tools; may be given several times [default: all]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', add = ArgValueCompleter::new(complete::services))]
+    pub(crate) service: Vec<ServiceName>,
+    /// How long a call may take in all [default: as the service's settings say, or 10s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) deadline: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) registry: RegistryAddress,
 }
 
 /// Who may use a gateway, and how much.
@@ -48,6 +65,10 @@ pub(crate) struct HttpArgs {
     /// Requests in a second from one address [default: no limit]
     #[arg(long, value_name = "COUNT")]
     rate: Option<NonZeroU32>,
+    /// A service whose methods are tools for agents, at /mcp; may be given several times
+    /// [default: all]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', add = ArgValueCompleter::new(complete::services))]
+    mcp_service: Vec<ServiceName>,
 }
 
 impl HttpArgs {
@@ -55,6 +76,7 @@ impl HttpArgs {
     pub(crate) fn apply(self, config: &mut jackfield_gateway::GatewayConfig) {
         config.names = self.allow_host;
         config.origins = self.allow_origin;
+        config.mcp.services = self.mcp_service;
         let limits = &mut config.limits;
         limits.body = self.max_body.unwrap_or(limits.body);
         limits.in_flight = self.max_in_flight.map_or(limits.in_flight, NonZeroUsize::get);

@@ -81,6 +81,17 @@ Examples:
   jackfield gateway --allow-origin http://localhost:5173  for a page of your own
   jackfield gateway -l 0.0.0.0 --open-to-network --allow-host api.internal --rate 50";
 
+pub(super) const MCP: &str = "\
+Every method is a tool named SERVICE__METHOD, with its JSON Schema and documentation; when plugins \
+change the agent is told. What plugins' authors write reaches the agent's model: offer services that \
+you trust. A gateway offers the same over HTTP, at /mcp.
+
+Examples:
+  jackfield mcp
+  jackfield mcp --service calc --service text
+  claude mcp add jackfield -- jackfield mcp
+  claude mcp add --transport http jackfield http://127.0.0.1:8080/mcp";
+
 pub(super) const CALL_USAGE: &str =
     "jackfield call [OPTIONS] <SERVICE.METHOD> [WORDS]... [--PARAM VALUE]... [-d JSON|@FILE|-]";
 

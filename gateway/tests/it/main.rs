@@ -7,6 +7,7 @@ mod calls;
 mod guards;
 mod http;
 mod lifecycle;
+mod mcp;
 mod patience;
 
 #[path = "../../../client/tests/it/harness.rs"]
