@@ -15,6 +15,7 @@ mod floods;
 mod gateway;
 mod grants;
 mod identity;
+mod mcp;
 mod outages;
 mod registries;
 mod reload;
