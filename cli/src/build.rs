@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use jackfield_host::documented;
 
-use crate::args::{BuildArgs, CheckArgs};
+use crate::args::{BuildArgs, CheckArgs, Common};
 use crate::check;
 use crate::exit::Exit;
 use crate::problem::{Outcome, Problem};
@@ -22,14 +22,14 @@ use crate::setup;
 use crate::terminal::Terminal;
 
 /// Builds, and says what a host would make of it.
-pub(crate) fn run(args: BuildArgs, terminal: Terminal) -> Outcome {
+pub(crate) fn run(args: BuildArgs, common: &Common, terminal: Terminal) -> Outcome {
     let project = Project::at(&args.dir)?;
     let component = setup::client_runtime()?.block_on(build(&project))?;
     let size = fs::metadata(&component).map(|file| file.len()).unwrap_or_default();
     terminal.out(format!("built {} ({size} bytes)", component.display()))?;
     terminal.out("")?;
     let check = CheckArgs { file: component, settings: args.settings, all: false, json: false };
-    check::run(check, terminal)
+    check::run(check, common, terminal)
 }
 
 /// Builds, and gives the component's path. The tools' output goes to stderr as it comes.

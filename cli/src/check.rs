@@ -5,22 +5,24 @@ use std::fs;
 use jackfield_host::{CheckReport, Checked, PluginSettings, Trial};
 use serde_json::{Map, Value, json};
 
-use crate::args::CheckArgs;
+use crate::args::{CheckArgs, Common};
 use crate::exit::Exit;
 use crate::problem::{Outcome, Problem};
 use crate::terminal::Terminal;
 use crate::view::service::{self, Hidden};
 use crate::view::settings;
-use crate::{host, json};
+use crate::{host, json, setup};
 
 /// Checks a file.
-pub(crate) fn run(args: CheckArgs, terminal: Terminal) -> Outcome {
+pub(crate) fn run(args: CheckArgs, common: &Common, terminal: Terminal) -> Outcome {
     let file = args.file.display().to_string();
     if let Err(error) = fs::metadata(&args.file) {
         return Err(Problem::new(Exit::NotFound, format!("cannot read {file}: {error}")));
     }
     let host = host::read_settings(&args.settings)?;
-    match jackfield_host::check(&args.file, &host) {
+    let state = setup::state(common)?;
+    let checked = jackfield_host::check(&args.file, &host, host::compiler(), &state);
+    match setup::server_runtime()?.block_on(Box::pin(checked)) {
         CheckReport::Serves(checked) => serves(&args, &file, &checked, &terminal),
         CheckReport::Manifest(found) => manifest(&args, &file, &found, &terminal),
         CheckReport::Rejected(rejection) => {

@@ -88,9 +88,9 @@ fn run(cli: Cli, terminal: Terminal) -> Outcome {
         Command::Instance(args) => instance::run(args, common, terminal),
         Command::Service(args) => service::run(args, common, terminal),
         Command::New(args) => new::run(args, terminal),
-        Command::Build(args) => build::run(args, terminal),
+        Command::Build(args) => build::run(args, common, terminal),
         Command::Test(args) => test::run(args, common, terminal),
-        Command::Check(args) => check::run(args, terminal),
+        Command::Check(args) => check::run(args, common, terminal),
         Command::Completions(args) => completions::run(args, terminal),
         Command::Compile => unreachable!("main has done it"),
     }

@@ -1,18 +1,14 @@
 //! What a host would say of one file, a plugin or a manifest, without a host.
 
 use std::path::Path;
-use std::sync::Arc;
 
+use jackfield_transport::StateDir;
 use jackfield_wire::reflect::ServiceInfo;
-use wasmtime::Engine;
-use wasmtime::component::Component;
 
-use crate::compile::Compiled;
-use crate::engine::{self, Concurrency, Engines, Ticker};
-use crate::limits::HostLimits;
+use crate::compile::Compiler;
 use crate::manifest::{HostFile, PluginSettings};
-use crate::plugin::{self, Loader, Plugin, Rejection};
-use crate::reload;
+use crate::plugin::Rejection;
+use crate::reload::{self, Workshop};
 
 /// What a host would say of a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,18 +52,26 @@ pub enum Trial {
 /// other files of the folder.
 ///
 /// Guest code runs within the plugin's limits, and only where no grant lets it leave something
-/// behind: see [`Trial`].
+/// behind: see [`Trial`]. Must be called inside a tokio runtime with time and I/O.
 ///
 /// # Cost
-/// A compilation: from milliseconds to half a minute, on the calling thread and the machine's other
-/// cores, bounded by the size of the file alone. A start and a self-test, of the plugin's default
-/// deadline at most. Nothing is cached.
-pub fn check(path: &Path, host: &HostFile) -> CheckReport {
+/// A compilation: from milliseconds to half a minute, by `compiler`. A start and a self-test, of the
+/// plugin's default deadline at most. Compiled code is kept in `state`, where hosts of this user
+/// find it, too.
+///
+/// # Cancel safety
+/// Dropping it ends the compiler and the guest.
+pub async fn check(
+    path: &Path,
+    host: &HostFile,
+    compiler: Compiler,
+    state: &StateDir,
+) -> CheckReport {
     let plugin = path.with_extension("wasm");
     let manifest = path.extension().is_some_and(|end| end == "toml");
     let report = match manifest && !plugin.exists() {
         true => alone(path, host),
-        false => examine(if manifest { &plugin } else { path }, host),
+        false => examine(if manifest { &plugin } else { path }, host, compiler, state).await,
     };
     report.unwrap_or_else(CheckReport::Rejected)
 }
@@ -78,64 +82,20 @@ fn alone(path: &Path, host: &HostFile) -> Result<CheckReport, Rejection> {
     Ok(CheckReport::Manifest(Box::new(settings)))
 }
 
-fn examine(path: &Path, host: &HostFile) -> Result<CheckReport, Rejection> {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let manifest = reload::manifest(path)?;
-    let service = match &manifest.service {
-        Some(service) => service.clone(),
-        None => plugin::service_name(reload::stem(&name))?,
+async fn examine(
+    path: &Path,
+    host: &HostFile,
+    compiler: Compiler,
+    state: &StateDir,
+) -> Result<CheckReport, Rejection> {
+    let workshop =
+        Workshop { only_harmless_trials: true, ..Workshop::alone(host, compiler, state)? };
+    let plugin = Box::pin(workshop.load_once(path)).await?;
+    let settings = plugin.settings().clone();
+    let trial = match settings.grants.have_lasting_effects() {
+        true => Trial::NotRun,
+        false => Trial::Passed,
     };
-    let limits = Arc::new(host.limits.clone());
-    let bytes = reload::read_once(path, limits.plugin_file)?;
-    let generation = plugin::generation(&bytes);
-    let internal = |error: &dyn std::fmt::Display| Rejection::Internal(error.to_string());
-    let engine =
-        |concurrency| engine::checking(&limits, concurrency).map_err(|error| internal(&error));
-    let compiled = |engine: &Engine, bytes: &[u8]| {
-        Component::from_binary(engine, bytes)
-            .map_err(|error| Rejection::of_compile_error(&format!("{error:#}")))
-    };
-    let plain = engine(Concurrency::Off)?;
-    let defaults = Arc::new(host.plugins.clone());
-    let loader =
-        Loader::new(&plain, Arc::clone(&limits), defaults).map_err(|error| internal(&error))?;
-    let candidate = loader.candidate(service, bytes.into(), (manifest, generation))?;
-    let engines = Engines::new(plain.clone());
-    let component = match compiled(&plain, candidate.bytes()) {
-        Err(Rejection::Async(_)) => {
-            let concurrent = engine(Concurrency::On)?;
-            engines.add_concurrent(&concurrent);
-            compiled(&concurrent, candidate.bytes())?
-        }
-        component => component?,
-    };
-    let plugin = candidate.link(Compiled { component, in_use: None })?;
-    Ok(CheckReport::Serves(Box::new(Checked {
-        info: plugin.info(None),
-        settings: plugin.settings().clone(),
-        warnings: plugin.doubts(),
-        trial: tried(&plugin, &limits, engines)?,
-    })))
-}
-
-/// Starts an instance of `plugin` and runs its self-test, where nothing of that lasts.
-fn tried(plugin: &Plugin, limits: &HostLimits, engines: Engines) -> Result<Trial, Rejection> {
-    if plugin.settings().grants.have_lasting_effects() {
-        return Ok(Trial::NotRun);
-    }
-    let internal = |error: std::io::Error| Rejection::Internal(error.to_string());
-    let ticker = Ticker::spawn(Arc::new(engines)).map_err(internal)?;
-    let run = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(internal)?;
-        let _running = ticker.pulse().running();
-        let tried = runtime.block_on(reload::trial(plugin, limits));
-        // A file that the guest waits for may never have anything to read.
-        runtime.shutdown_background();
-        tried
-    };
-    // The calling thread may be one of a runtime, where no other one can be waited for.
-    let ended = std::thread::scope(|scope| scope.spawn(run).join());
-    let broke = || Rejection::Internal("its trial ended without a word".into());
-    ended.unwrap_or_else(|_| Err(broke())).map(|()| Trial::Passed)
+    let (info, warnings) = (plugin.info(None), plugin.doubts());
+    Ok(CheckReport::Serves(Box::new(Checked { info, settings, warnings, trial })))
 }

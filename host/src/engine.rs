@@ -74,11 +74,9 @@ pub(crate) fn serving(
     engine(limits, config, concurrency)
 }
 
-/// Makes an engine that only looks at a component: the same features and the same bounds of an
-/// instance, room for one, no cache.
-///
-/// # Errors
-/// See [`EngineError`].
+/// Makes an engine that serves calls of tests: the same features and the same bounds of an instance,
+/// room for one, no cache.
+#[cfg(test)]
 pub(crate) fn checking(
     limits: &HostLimits,
     concurrency: Concurrency,

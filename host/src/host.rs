@@ -161,6 +161,7 @@ impl Host {
                 lane: Arc::clone(&lane),
                 kept: Arc::clone(&kept),
                 accept_breaking_changes: config.accept_breaking_changes,
+                only_harmless_trials: false,
             },
             events: events.clone(),
             settled: settle,

@@ -13,14 +13,10 @@ use jackfield_wire::Failure;
 use jackfield_wire::reflect::ServiceInfo;
 use tokio::sync::broadcast;
 
-use crate::catalog::Catalog;
-use crate::compile::{Compiler, Compilers};
+use crate::compile::Compiler;
 use crate::dispatch::{About, Dispatch, LocalCall};
-use crate::engine::Ticker;
-use crate::kept::Kept;
-use crate::lane::Lane;
 use crate::manifest::HostFile;
-use crate::plugin::{Loader, Plugin, Rejection};
+use crate::plugin::{Plugin, Rejection};
 use crate::reload::Workshop;
 
 /// A plugin that answers calls of this process.
@@ -58,28 +54,9 @@ impl LocalHost {
         compiler: Compiler,
         state: &StateDir,
     ) -> Result<Self, Rejection> {
-        let internal = |what: &dyn std::fmt::Display| Rejection::Internal(what.to_string());
-        let limits = Arc::new(host.limits.clone());
-        let compile = Compilers::new(compiler, state.path(), Arc::clone(&limits))
-            .map_err(|error| internal(&error))?;
-        let defaults = Arc::new(host.plugins.clone());
-        let loader = Loader::new(compile.engines().plain(), Arc::clone(&limits), defaults)
-            .map_err(|error| internal(&error))?;
+        let workshop = Workshop::alone(host, compiler, state)?;
+        let Workshop { catalog, limits, lane, kept, loader, .. } = workshop.clone();
         let stores = loader.stores().clone();
-        let ticker =
-            Ticker::spawn(Arc::clone(compile.engines())).map_err(|error| internal(&error))?;
-        let lane = Arc::new(Lane::spawn(ticker).map_err(|error| internal(&error))?);
-        let catalog = Arc::new(Catalog::new());
-        let kept = Arc::new(Kept::nothing());
-        let workshop = Workshop {
-            loader,
-            compile: Arc::new(compile),
-            catalog: Arc::clone(&catalog),
-            limits: Arc::clone(&limits),
-            lane: Arc::clone(&lane),
-            kept: Arc::clone(&kept),
-            accept_breaking_changes: true,
-        };
         let plugin = Arc::new(Box::pin(workshop.load_once(file)).await?);
         let (events, _) = broadcast::channel(1);
         let about = About { host: "local".into(), stores, since: Instant::now() };

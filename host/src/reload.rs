@@ -27,11 +27,10 @@ use crate::kept::Kept;
 use crate::plugin::{self, Plugin, Rejection};
 pub use compat::goes_on;
 use decide::{Action, Ended, Folder};
-pub(crate) use file::{is_open_to_all, manifest, stem};
+pub(crate) use file::{is_open_to_all, manifest};
 use load::Loaded;
 pub(crate) use load::{Workshop, read_once};
 use pace::Pace;
-pub(crate) use trial::trial;
 use watcher::FolderWatcher;
 
 /// What a reloader works with.
@@ -201,7 +200,7 @@ impl Task {
         let serving = now.of_file(&file);
         let service = match serving {
             Some(plugin) => Some(plugin.service().clone()),
-            None => plugin::service_name(stem(&file)).ok(),
+            None => plugin::service_name(file::stem(&file)).ok(),
         };
         let serving = serving.map(|plugin| plugin.generation());
         let shown = one_line(&file);

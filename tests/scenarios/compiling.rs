@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jackfield_harness::eventually;
-use jackfield_host::{Compiler, Host, HostConfig};
+use jackfield_host::{CheckReport, Compiler, Host, HostConfig, HostFile};
 use jackfield_transport::{Identity, Role, StateDir};
 use tempfile::TempDir;
 
@@ -166,6 +166,28 @@ async fn a_component_that_takes_too_long_to_compile_is_rejected_and_others_are_n
     assert!(limits.iter().any(|limit| rejection.contains(limit)), "{rejection}");
     place.put("calc", &calc());
     eventually("the other serves", async || (rig.serves() == ["calc"]).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_check_is_bounded_as_a_host_is_and_what_it_compiled_is_there_for_hosts() {
+    let place = Place::new();
+    let state = StateDir::resolve(Some(&place.state())).unwrap();
+    let mut settings = HostFile::default();
+    settings.limits.compile_memory = 256 << 20;
+    let check = async |name: &str, settings: &HostFile| {
+        let file = place.root.path().join(format!("plugins/{name}.wasm"));
+        let program = child(env!("CARGO_BIN_EXE_jackfield"));
+        Box::pin(jackfield_host::check(&file, settings, program, &state)).await
+    };
+    place.put("bomb", &bomb());
+    let CheckReport::Rejected(rejection) = check("bomb", &settings).await else {
+        panic!("no host of these limits would serve it");
+    };
+    assert!(rejection.to_string().contains("took more than 256 MiB of memory"), "{rejection}");
+    place.put("calc", &calc());
+    let checked = check("calc", &HostFile::default()).await;
+    assert!(matches!(checked, CheckReport::Serves(_)), "{checked:?}");
+    assert_eq!(place.compiled().len(), 1);
 }
 
 #[tokio::test]

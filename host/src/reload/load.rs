@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jackfield_transport::StateDir;
 use jackfield_wire::Generation;
 use jackfield_wire::name::ServiceName;
 
@@ -10,11 +11,12 @@ use super::decide::Stamp;
 use super::file::{self, Content, ManifestFile};
 use super::{compat, trial};
 use crate::catalog::{Catalog, Left};
-use crate::compile::Compilers;
+use crate::compile::{Compiler, Compilers};
+use crate::engine::Ticker;
 use crate::kept::{Kept, KeptVersion};
 use crate::lane::{Lane, Lost};
 use crate::limits::HostLimits;
-use crate::manifest::Manifest;
+use crate::manifest::{HostFile, Manifest};
 use crate::plugin::{self, Candidate, Loader, Method, Plugin, Rejection};
 
 /// What loads need.
@@ -28,6 +30,8 @@ pub(crate) struct Workshop {
     pub(crate) kept: Arc<Kept>,
     /// Serve also what breaks callers of the version before.
     pub(crate) accept_breaking_changes: bool,
+    /// Run nothing of a plugin whose grants let it leave something behind.
+    pub(crate) only_harmless_trials: bool,
 }
 
 /// What a load gave.
@@ -57,6 +61,39 @@ struct Source {
 }
 
 impl Workshop {
+    /// What loads one plugin for this process alone, as a host with these settings does: there is no
+    /// version before it. Compiled code is kept in `state`.
+    ///
+    /// Must be called inside a tokio runtime with time and I/O.
+    ///
+    /// # Errors
+    /// What the machine refuses.
+    pub(crate) fn alone(
+        host: &HostFile,
+        compiler: Compiler,
+        state: &StateDir,
+    ) -> Result<Self, Rejection> {
+        let internal = |what: &dyn std::fmt::Display| Rejection::Internal(what.to_string());
+        let limits = Arc::new(host.limits.clone());
+        let compile = Compilers::new(compiler, state.path(), Arc::clone(&limits))
+            .map_err(|error| internal(&error))?;
+        let defaults = Arc::new(host.plugins.clone());
+        let loader = Loader::new(compile.engines().plain(), Arc::clone(&limits), defaults)
+            .map_err(|error| internal(&error))?;
+        let ticker =
+            Ticker::spawn(Arc::clone(compile.engines())).map_err(|error| internal(&error))?;
+        Ok(Self {
+            loader,
+            compile: Arc::new(compile),
+            catalog: Arc::new(Catalog::new()),
+            limits,
+            lane: Arc::new(Lane::spawn(ticker).map_err(|error| internal(&error))?),
+            kept: Arc::new(Kept::nothing()),
+            accept_breaking_changes: true,
+            only_harmless_trials: false,
+        })
+    }
+
     /// Loads `file` of `folder`.
     ///
     /// # Cancel safety
@@ -111,9 +148,7 @@ impl Workshop {
             | Loaded::NoRoom(rejection)
             | Loaded::Unable(rejection)
             | Loaded::Killed(rejection) => Err(rejection),
-            Loaded::Same(..) | Loaded::Changing => Err(Rejection::Unreadable(
-                "it is not there, or it changed while it was read".into(),
-            )),
+            Loaded::Same(..) | Loaded::Changing => Err(not_whole(file)),
         }
     }
 
@@ -187,14 +222,7 @@ impl Workshop {
         if let Some(running) = self.catalog.now().plugin(plugin.service().as_str()) {
             compare(running, &plugin, accept)?;
         }
-        let conduct = Arc::clone(plugin.conduct());
-        let limits = Arc::clone(&self.limits);
-        let trial = async move {
-            trial::trial(&plugin, &limits).await?;
-            Ok(plugin)
-        };
-        let tried = self.lane.send(&conduct, trial).await;
-        let plugin = tried.unwrap_or_else(|| Err(Rejection::Internal(Lost::Closed.to_string())))?;
+        let plugin = self.tried(plugin).await?;
         let kept = Arc::clone(&self.kept);
         self.aside(move || {
             kept.keep(generation, &text, &copy);
@@ -202,6 +230,20 @@ impl Workshop {
         })
         .await?;
         Ok(plugin)
+    }
+
+    async fn tried(&self, plugin: Plugin) -> Result<Plugin, Rejection> {
+        if self.only_harmless_trials && plugin.settings().grants.have_lasting_effects() {
+            return Ok(plugin);
+        }
+        let conduct = Arc::clone(plugin.conduct());
+        let limits = Arc::clone(&self.limits);
+        let trial = async move {
+            trial::trial(&plugin, &limits).await?;
+            Ok(plugin)
+        };
+        let tried = self.lane.send(&conduct, trial).await;
+        tried.unwrap_or_else(|| Err(Rejection::Internal(Lost::Closed.to_string())))
     }
 
     /// Runs what takes a thread some milliseconds, where it keeps none from serving.
@@ -253,9 +295,12 @@ fn read(path: &Path, limit: u64) -> Result<Option<Source>, Rejection> {
 pub(crate) fn read_once(path: &Path, limit: u64) -> Result<Vec<u8>, Rejection> {
     match file::read(path, limit)? {
         Content::Whole(bytes, _) => Ok(bytes),
-        Content::Changing if path.exists() => {
-            Err(Rejection::Unreadable("it changed while it was read".into()))
-        }
-        Content::Changing => Err(Rejection::Unreadable("there is no such file".into())),
+        Content::Changing => Err(not_whole(path)),
     }
+}
+
+fn not_whole(path: &Path) -> Rejection {
+    let is_there = path.exists();
+    let why = if is_there { "it changed while it was read" } else { "there is no such file" };
+    Rejection::Unreadable(why.into())
 }

@@ -1,6 +1,6 @@
 //! The service that every host answers itself.
 
-use jackfield_host::{CheckReport, HostFile, Trial, check};
+use jackfield_host::{CheckReport, HostFile, Trial};
 use jackfield_wire::reflect::ServiceInfo;
 use jackfield_wire::{Executed, Status};
 use serde_json::json;
@@ -44,11 +44,11 @@ async fn a_wrong_question_to_the_host_itself_is_answered_like_any_other() {
     reply.failed(Status::InvalidArgument, Executed::No, &["no arguments"]);
 }
 
-#[test]
-fn checking_a_file_says_what_a_host_would() {
+#[tokio::test]
+async fn checking_a_file_says_what_a_host_would() {
     let place = Place::new();
     place.put("calc.wasm", plugin("calc"));
-    let CheckReport::Serves(checked) = check(&place.path("calc.wasm"), &HostFile::default()) else {
+    let CheckReport::Serves(checked) = place.check("calc.wasm", &HostFile::default()).await else {
         panic!("calc is a good plugin");
     };
     assert_eq!(checked.info.service.as_str(), "calc");
@@ -64,7 +64,7 @@ fn checking_a_file_says_what_a_host_would() {
         if !bytes.is_empty() {
             place.put(file, bytes);
         }
-        let CheckReport::Rejected(rejection) = check(&place.path(file), &HostFile::default())
+        let CheckReport::Rejected(rejection) = place.check(file, &HostFile::default()).await
         else {
             panic!("{file} is no good plugin");
         };
@@ -72,18 +72,18 @@ fn checking_a_file_says_what_a_host_would() {
     }
 }
 
-#[test]
-fn checking_says_what_a_manifest_gives_and_doubts_what_is_not_used() {
+#[tokio::test]
+async fn checking_says_what_a_manifest_gives_and_doubts_what_is_not_used() {
     let place = Place::new();
     place.put("calc.toml", "limits.memory = \"8 MiB\"\n[grants]\nnetwork = [\"db:1\"]");
     let host = HostFile::default();
-    let CheckReport::Manifest(settings) = check(&place.path("calc.toml"), &host) else {
+    let CheckReport::Manifest(settings) = place.check("calc.toml", &host).await else {
         panic!("the manifest holds and its plugin is not there");
     };
     assert_eq!(settings.limits.memory, 8 << 20);
     place.put("calc.wasm", plugin("calc"));
     for file in ["calc.wasm", "calc.toml"] {
-        let CheckReport::Serves(checked) = check(&place.path(file), &host) else {
+        let CheckReport::Serves(checked) = place.check(file, &host).await else {
             panic!("calc is a good plugin");
         };
         assert_eq!(checked.settings, *settings);
@@ -95,7 +95,7 @@ fn checking_says_what_a_manifest_gives_and_doubts_what_is_not_used() {
         "[plugins]\nlimits.memory = \"1 MiB\"\nmaximum.memory = \"1 MiB\"",
         &place.plugins(),
     );
-    let CheckReport::Rejected(rejection) = check(&place.path("calc.toml"), &small.unwrap()) else {
+    let CheckReport::Rejected(rejection) = place.check("calc.toml", &small.unwrap()).await else {
         panic!("the manifest asks for more than this host gives");
     };
     assert!(rejection.to_string().contains("[plugins.maximum]"), "{rejection}");

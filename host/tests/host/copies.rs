@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use jackfield_host::{HostEvent, HostFile};
 use serde_json::json;
 
-use crate::rig::{Caller, Rig, eventually, plugin, versioned};
+use crate::rig::{Caller, Place, Rig, eventually, plugin, versioned};
 
 /// A host that serves version 1 of `v`.
 async fn serving_one() -> Rig {
@@ -64,9 +64,12 @@ async fn real_plugins_that_are_cut_serve_whole_or_not_at_all() {
     let rig = Rig::beside_neighbour(&named, |_| {}).await;
     // Where a cut takes only sections that say nothing about code, the rest is a whole component.
     let serving = rig.host.services();
+    let place = Place::new();
     for info in serving.iter().filter(|info| info.service.as_str() != "neighbour") {
         let (name, _) = info.service.as_str().rsplit_once('-').expect("NAME-LENGTH");
-        let whole = jackfield_host::check(&jackfield_guests::plugin(name), &HostFile::default());
+        let file = format!("{name}.wasm");
+        place.put(&file, std::fs::read(jackfield_guests::plugin(name)).expect("it was built"));
+        let whole = place.check(&file, &HostFile::default()).await;
         let jackfield_host::CheckReport::Serves(whole) = whole else { panic!("{whole:?}") };
         let names = |info: &jackfield_wire::reflect::ServiceInfo| {
             info.methods.iter().map(|method| method.qualified.clone()).collect::<Vec<_>>()

@@ -207,7 +207,7 @@ async fn what_a_host_refuses_a_check_refuses_with_the_same_words() {
         (func (export "f") (canon lift (core func $i "f"))))"#);
     let rig = Rig::with(&[("greedy.wasm", greedy)]).await;
     let said = rig.host.rejected().remove(0).reason;
-    match jackfield_host::check(&rig.place.path("greedy.wasm"), &HostFile::default()) {
+    match rig.place.check("greedy.wasm", &HostFile::default()).await {
         jackfield_host::CheckReport::Rejected(rejection) => {
             assert_eq!(rejection.to_string(), said);
         }

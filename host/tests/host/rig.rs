@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use jackfield_host::{Host, HostConfig, HostEvent, SpawnError};
+use jackfield_host::{CheckReport, Compiler, Host, HostConfig, HostEvent, HostFile, SpawnError};
 use jackfield_transport::{
     Connection, Dialer, Exchange, Identity, Protocol, Role, StateDir, TransportLimits,
 };
@@ -67,6 +67,12 @@ impl Place {
 
     pub(crate) fn path(&self, file: &str) -> PathBuf {
         self.plugins().join(file)
+    }
+
+    /// What a host with these settings would say of a file, without one.
+    pub(crate) async fn check(&self, file: &str, host: &HostFile) -> CheckReport {
+        let path = self.path(file);
+        Box::pin(jackfield_host::check(&path, host, Compiler::InProcess, &self.state())).await
     }
 }
 
