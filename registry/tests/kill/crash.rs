@@ -44,11 +44,12 @@ pub(crate) async fn survive(plan: &Plan, kills: u32) -> Vec<Duration> {
     }
     let serving = plan.start();
     known.check(&list(plan, serving.address).await.0);
-    assert!(known.registered() > usize::try_from(kills).expect("small") * 20);
+    assert!(known.registered() > usize::try_from(kills).expect("small") * 4);
     pauses
 }
 
-/// Registers one service after another, and takes every third back, until the registry is gone.
+/// Registers one service after another, and takes all but every eighth back, until the registry is
+/// gone: so a thousand rounds fit into what one host may have.
 async fn load(peer: Peer, round: u32, known: Known, (pace, enough): (Pace, Arc<Semaphore>)) {
     for n in 0.. {
         pace.lock().await.tick().await;
@@ -60,7 +61,7 @@ async fn load(peer: Peer, round: u32, known: Known, (pace, enough): (Pace, Arc<S
             None => return,
         }
         enough.add_permits(1);
-        if n % 3 == 0 {
+        if n % 8 != 0 {
             known.set(&id, Fate::Unknown);
             pace.lock().await.tick().await;
             match peer.ask(&Request::Deregister(vec![id.clone()])).await {
