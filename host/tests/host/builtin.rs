@@ -64,8 +64,7 @@ async fn checking_a_file_says_what_a_host_would() {
         if !bytes.is_empty() {
             place.put(file, bytes);
         }
-        let CheckReport::Rejected(rejection) = place.check(file, &HostFile::default()).await
-        else {
+        let CheckReport::Rejected(rejection) = place.check(file, &HostFile::default()).await else {
             panic!("{file} is no good plugin");
         };
         assert!(rejection.to_string().contains(words), "{file}: {rejection}");
