@@ -51,15 +51,13 @@ async fn serve(_variant: String, keys: Keys) -> Result<Server> {
         }
     });
     tasks.spawn(async move {
-        let mut connections = JoinSet::new();
+        let mut connections: JoinSet<Result<()>> = JoinSet::new();
         while let Some(incoming) = endpoint.accept().await {
             let server = server.clone();
             connections.spawn(async move {
                 let connection = wrpc_transport_quic::Client::from(incoming.await?);
                 loop {
-                    if let Err(error) = server.accept(&connection).await {
-                        bail!("{error:?}");
-                    }
+                    server.accept(&connection).await?;
                 }
             });
         }

@@ -36,16 +36,14 @@ async fn serve(_variant: String, keys: Keys) -> Result<Server> {
         }
     });
     tasks.spawn(async move {
-        let mut connections = JoinSet::new();
+        let mut connections: JoinSet<Result<()>> = JoinSet::new();
         while let Some(incoming) = endpoint.accept().await {
             let server = server.clone();
             connections.spawn(async move {
                 let connection = incoming.await?;
                 loop {
                     let (send, receive) = connection.accept_bi().await?;
-                    if let Err(error) = server.accept((), send, BufReader::new(receive)).await {
-                        bail!("{error:?}");
-                    }
+                    server.accept((), send, BufReader::new(receive)).await?;
                 }
             });
         }
