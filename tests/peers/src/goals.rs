@@ -148,21 +148,23 @@ fn idle_host(jackfield: &Jackfield) -> Result<Idle> {
         let folder = folder.to_str().context("a temporary folder has a plain name")?;
         let host = ["host", folder, "--name", "idle", "--log", "error"];
         // Twice: the first compiles, which leaves memory behind that no cached start has.
-        drop(Process::start(jackfield.command(&jackfield.binary, &host))?);
-        let process = Process::start(jackfield.command(&jackfield.binary, &host))?;
+        drop(Process::start(&mut jackfield.command(&jackfield.binary, &host))?);
+        let process = Process::start(&mut jackfield.command(&jackfield.binary, &host))?;
         std::thread::sleep(SETTLE);
         Ok(process)
     };
-    let more = host(PLUGINS + 40)?.resident()?;
-    let ten = host(PLUGINS)?.resident()?;
-    // Connections go to the host of the rounds, which is warm: its pools have grown.
+    // Before there are other hosts that connections could go to. That of the rounds is warm: its
+    // pools have grown.
     let held = CONNECTIONS.to_string();
     let program = program("peer-jackfield")?;
     let before = jackfield.host.resident()?;
-    let idle = Process::start(jackfield.command(&program, &["idle", &jackfield.registry, &held]))?;
+    let idle = ["idle", &jackfield.registry, &held];
+    let idle = Process::start(&mut jackfield.command(&program, &idle))?;
     std::thread::sleep(SETTLE);
     let after = jackfield.host.resident()?;
     drop(idle);
+    let more = host(PLUGINS + 40)?.resident()?;
+    let ten = host(PLUGINS)?.resident()?;
     let each = |more: u64, less: u64, count: usize| {
         more.saturating_sub(less) as f64 / 1024.0 / count as f64
     };

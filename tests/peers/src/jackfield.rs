@@ -42,10 +42,10 @@ impl Jackfield {
                 .env("JACKFIELD_STATE", folder.join("state"));
             command
         };
-        let first = Process::start(command(&["registry", "-p", "0", "--store", "memory:"]))?;
+        let first = Process::start(&mut command(&["registry", "-p", "0", "--store", "memory:"]))?;
         let registry = address(&first)?;
         let plugins = plugins.to_str().context("a temporary folder has a plain name")?;
-        let host = Process::start(command(&["host", plugins, "--registry", &registry]))?;
+        let host = Process::start(&mut command(&["host", plugins, "--registry", &registry]))?;
         let (binary, folder) = (binary.to_owned(), folder.to_owned());
         Ok(Self { binary, folder, registry, host, _registry: first })
     }
@@ -56,6 +56,39 @@ impl Jackfield {
         command.args(args).env("JACKFIELD_STATE", self.folder.join("state"));
         command.env("JACKFIELD_REGISTRY", &self.registry);
         command
+    }
+
+    /// A host by itself that serves `greeter` under `count` names, `p0` and on, and has started before,
+    /// so that nothing had to be compiled.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub(crate) fn host_of_greeters(&self, count: usize) -> Result<Process> {
+        let folder = self.folder.join(format!("greeters-{count}"));
+        fs::create_dir_all(&folder)?;
+        for number in 0..count {
+            fs::copy(component("greeter")?, folder.join(format!("p{number}.wasm")))?;
+        }
+        let settings = folder.join("host.settings");
+        fs::write(&settings, format!("[host]\nplugins = {}\n", count.max(1)))?;
+        let [folder, settings] = [&folder, &settings].map(|path| path.to_str());
+        let (folder, settings) = folder.zip(settings).context("a plain name")?;
+        let start = || {
+            let args = ["host", folder, "--config", settings, "--log", "error"];
+            let mut command = self.command(&self.binary, &args);
+            Process::start(command.env_remove("JACKFIELD_REGISTRY"))
+        };
+        drop(start()?);
+        start()
+    }
+
+    /// A registry that knows nobody.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub(crate) fn another_registry(&self) -> Result<Process> {
+        let args = ["registry", "-p", "0", "--store", "memory:", "--log", "error"];
+        Process::start(&mut self.command(&self.binary, &args))
     }
 
     /// A folder with `count` plugins, the examples over and over.

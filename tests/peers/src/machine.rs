@@ -1,5 +1,6 @@
 //! Where and when: a figure without it says nothing.
 
+use std::fmt::{self, Display, Formatter};
 use std::fs;
 use std::process::Command;
 
@@ -15,6 +16,14 @@ pub(crate) struct Machine {
     pub(crate) rustc: String,
     /// How busy it was before anything began, over one minute.
     pub(crate) load_average: String,
+}
+
+impl Display for Machine {
+    fn fmt(&self, text: &mut Formatter<'_>) -> fmt::Result {
+        let Self { date, processor, cores, system, rustc, load_average } = self;
+        writeln!(text, "{date}; {processor}, {cores} cores; {system}; {rustc}")?;
+        writeln!(text, "load average before the run: {load_average}")
+    }
 }
 
 /// Asks the machine; what it does not say is `?`.

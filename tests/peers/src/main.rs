@@ -4,6 +4,7 @@
 //! by round, so that whatever else the machine does meets all of them; a ratio compares figures of
 //! one round, and the table has medians over the rounds. See the README.
 
+mod curves;
 mod goals;
 mod jackfield;
 mod keys;
@@ -11,15 +12,21 @@ mod machine;
 mod measure;
 mod options;
 mod peers;
+mod plot;
+mod plots;
 mod process;
 mod report;
 
+use std::fmt::Display;
+
 use anyhow::Result;
+use serde::Serialize;
 
 use jackfield::Jackfield;
 use measure::Run;
 use options::Options;
 use peers::{PEERS, Peer};
+use plots::Plots;
 use report::Report;
 
 fn main() -> Result<()> {
@@ -33,13 +40,24 @@ fn main() -> Result<()> {
     let jackfield = Jackfield::start(&binary, folder.path())?;
     let mut run = Run::new(&options, &jackfield, folder.path(), failed);
     run.start_servers(&chosen);
+    let mut curves = Vec::new();
+    for (_, measure) in curves::ALL.iter().filter(|(name, _)| options.wants_curve(name)) {
+        curves.extend(measure(&run, &jackfield)?);
+    }
+    if !options.curves.is_empty() {
+        return print(&Plots::draw(&machine, &options, curves)?, &options);
+    }
     run.rounds(&chosen);
     let goals = if options.goals { goals::measure(&mut run, &jackfield) } else { Vec::new() };
-    let report = Report::new(&machine, &options, &chosen, run, goals);
+    print(&Report::new(&machine, &options, &chosen, run, goals), &options)
+}
+
+/// As JSON, or as Markdown, which is text as well.
+fn print(report: &(impl Serialize + Display), options: &Options) -> Result<()> {
     if options.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        println!("{}", serde_json::to_string_pretty(report)?);
     } else {
-        print!("{}", report.text());
+        print!("{report}");
     }
     Ok(())
 }

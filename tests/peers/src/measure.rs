@@ -86,19 +86,37 @@ impl<'a> Run<'a> {
     fn serve(&self, peer: &Peer) -> Result<Process> {
         let mut command = Command::new(program(peer.package)?);
         command.args(["serve", peer.variant]).arg(&self.keys);
-        Process::start(command)
+        Process::start(&mut command)
     }
 
-    fn load(&self, peer: &Peer, scenario: Scenario) -> Result<Measured> {
-        let (address, server) = match self.servers.get(peer.name) {
+    /// Measures a peer once.
+    ///
+    /// # Errors
+    /// When it fails in any way.
+    pub(crate) fn load(&self, peer: &Peer, scenario: Scenario) -> Result<Measured> {
+        let server = match self.servers.get(peer.name) {
             Some(server) => (address(server)?, server.id()),
             None => (self.jackfield.registry.clone(), self.jackfield.host.id()),
         };
+        self.ask(peer.package, peer.variant, server, scenario)
+    }
+
+    /// Runs the client of `package` once, against a server at an address and with a process id.
+    ///
+    /// # Errors
+    /// When it fails in any way.
+    pub(crate) fn ask(
+        &self,
+        package: &str,
+        variant: &str,
+        (address, server): (String, u32),
+        scenario: Scenario,
+    ) -> Result<Measured> {
         let seconds = self.options.seconds;
         let warm_up = (seconds / 3.0).min(1.0).to_string();
         let (in_flight, echo) = (scenario.in_flight.to_string(), scenario.echo.to_string());
-        let mut command = self.jackfield.command(&program(peer.package)?, &[]);
-        command.args(["load", peer.variant]).arg(&self.keys).args([&address, &server.to_string()]);
+        let mut command = self.jackfield.command(&program(package)?, &[]);
+        command.args(["load", variant]).arg(&self.keys).args([&address, &server.to_string()]);
         command.args([in_flight, warm_up, seconds.to_string(), echo]);
         let text = process::run(command, Duration::from_secs_f64(seconds) * 2 + PATIENCE)?;
         Ok(serde_json::from_str(&text)?)

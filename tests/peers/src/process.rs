@@ -86,7 +86,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts it and waits for its first line.
-    pub(crate) fn start(mut command: Command) -> Result<Self> {
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -1,7 +1,7 @@
 //! The figures as text and as JSON.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Display, Formatter};
 
 use peer_load::Measured;
 use serde::Serialize;
@@ -71,24 +71,17 @@ impl Report {
             failed: run.failed,
         }
     }
+}
 
-    /// As Markdown, which is text as well.
-    pub(crate) fn text(&self) -> String {
-        let mut text = String::new();
-        self.write(&mut text).expect("a String takes all");
-        text
-    }
-
-    fn write(&self, text: &mut String) -> std::fmt::Result {
-        let Machine { date, processor, cores, system, rustc, load_average } = &self.machine;
-        writeln!(text, "{date}; {processor}, {cores} cores; {system}; {rustc}")?;
-        writeln!(text, "load average before the run: {load_average}")?;
+impl Display for Report {
+    fn fmt(&self, text: &mut Formatter<'_>) -> fmt::Result {
+        write!(text, "{}", self.machine)?;
         writeln!(text, "medians of {} rounds of {} s each", self.rounds, self.seconds)?;
         let versions: Vec<String> =
             self.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
         writeln!(text, "{}", versions.join(", "))?;
         for table in &self.tables {
-            table.write(text)?;
+            write!(text, "{table}")?;
         }
         if !self.failed.is_empty() {
             writeln!(text, "\nwithout figures:")?;
@@ -103,8 +96,8 @@ impl Report {
     }
 }
 
-impl Table {
-    fn write(&self, text: &mut String) -> std::fmt::Result {
+impl Display for Table {
+    fn fmt(&self, text: &mut Formatter<'_>) -> fmt::Result {
         writeln!(text, "\n### {}\n", self.scenario)?;
         writeln!(
             text,

@@ -1,8 +1,12 @@
 //! Jackfield's client library; the server is the release binary, which the runner starts.
 //!
-//! The variant is the service: plugins whose instances are fresh or kept. What only Jackfield is
-//! asked has words of its own: `idle REGISTRY COUNT` holds so many connections, `first BINARY FOLDER
-//! STATE` measures from the start of `jackfield dev` to its first answer.
+//! The variant is the service: plugins whose instances are fresh or kept; or `spread:…`, see there.
+//! What only Jackfield is asked has words of its own: `idle REGISTRY COUNT` holds so many
+//! connections, `first BINARY FOLDER` measures from the start of `jackfield dev` to its first answer,
+//! `hold REGISTRY COUNT` and `choose REGISTRY COUNT SECONDS` are about endpoints.
+
+mod endpoints;
+mod spread;
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -13,6 +17,7 @@ use bytes::Bytes;
 use jackfield_client::Client;
 use peer_load::{Keys, Peer, Server};
 use serde_bytes::ByteBuf;
+use spread::Spread;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::Command;
 
@@ -23,6 +28,16 @@ fn main() -> Result<()> {
     match words[..] {
         ["idle", registry, count] => runtime.block_on(idle(registry, count.parse()?)),
         ["first", binary, folder] => runtime.block_on(first(binary, folder)),
+        ["hold", registry, count] => runtime.block_on(endpoints::hold(registry, count.parse()?)),
+        ["choose", registry, count, seconds] => {
+            let time = Duration::try_from_secs_f64(seconds.parse()?)?;
+            runtime.block_on(endpoints::choose(registry, count.parse()?, time))
+        }
+        ["load", variant, ..] if variant.starts_with(SPREAD) => {
+            peer_load::main(serve, async |variant: String, host, _| {
+                Spread::connect(variant.trim_start_matches(SPREAD), host).await
+            })
+        }
         _ => peer_load::main(serve, connect),
     }
 }
@@ -96,5 +111,8 @@ async fn first(binary: &str, folder: &str) -> Result<()> {
     println!("{}", begin.elapsed().as_secs_f64() * 1e3);
     Ok(())
 }
+
+/// How a variant begins whose rest says over how many connections and services.
+const SPREAD: &str = "spread:";
 
 const PATIENCE: Duration = Duration::from_secs(30);
