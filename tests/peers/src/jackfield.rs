@@ -31,7 +31,7 @@ impl Jackfield {
             for kind in ["fresh", "warm"] {
                 fs::copy(component(guest)?, plugins.join(format!("{kind}{name}.wasm")))?;
             }
-            let manifest = "[instances]\nstrategy = \"reuse\"\n";
+            let manifest = "[instances]\nstrategy = \"reuse\"\ncalls = 1000\n";
             fs::write(plugins.join(format!("warm{name}.toml")), manifest)?;
         }
         let command = |args: &[&str]| {

@@ -29,7 +29,7 @@ pub(crate) const PEERS: &[Peer] = &[
     },
     Peer {
         name: WARM,
-        what: "Jackfield, warm instances (strategy = \"reuse\")",
+        what: "Jackfield, warm instances (strategy = \"reuse\", calls = 1000)",
         package: "peer-jackfield",
         variant: "warm",
         crates: &["jackfield-client"],

@@ -32,7 +32,7 @@ pub(crate) fn draw(curve: &Curve, file: &Path) -> Result<()> {
     area.present().map_err(unwritten)
 }
 
-fn lines<X, Y>(mut chart: Chart<'_, '_, X, Y>, curve: &Curve) -> Result<()>
+fn lines<'a, 'b: 'a, X, Y>(mut chart: Chart<'a, 'b, X, Y>, curve: &Curve) -> Result<()>
 where
     X: Ranged<ValueType = f64> + ValueFormatter<f64>,
     Y: Ranged<ValueType = f64> + ValueFormatter<f64>,

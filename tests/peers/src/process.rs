@@ -127,6 +127,7 @@ impl Drop for Process {
 /// Runs a command to its end, and kills it when that does not come.
 pub(crate) fn run(mut command: Command, limit: Duration) -> Result<String> {
     let mut child = command
+        .env("RUST_BACKTRACE", "0")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -149,7 +150,9 @@ pub(crate) fn run(mut command: Command, limit: Duration) -> Result<String> {
     child.stdout.take().context("piped")?.read_to_end(&mut output.stdout)?;
     child.stderr.take().context("piped")?.read_to_end(&mut output.stderr)?;
     let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(status.success(), "{}", said.lines().next().unwrap_or("failed without a word"));
+    // The cause is at the end: programs print an error as a list.
+    let said: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    ensure!(status.success(), "failed: {}", said.join(" "));
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
