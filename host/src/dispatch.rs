@@ -131,7 +131,8 @@ impl Dispatch {
         let read = tokio::time::timeout(self.limits.request_timeout, Request::read(&mut exchange));
         let reply = match read.await {
             Ok(Ok(request)) => {
-                let cancelled = exchange.cancelled();
+                // Most calls end at their first poll, and then nobody has to ask.
+                let cancelled = async { exchange.cancelled().await };
                 tokio::select! {
                     biased;
                     reply = self.reply(&request, &exchange.peer().id, began, unread) => reply,

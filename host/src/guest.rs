@@ -2,7 +2,8 @@
 //! its output.
 //!
 //! Without a grant a guest sees no file, no address, no variable and an empty standard input; clocks
-//! and random numbers work. Ends with its call.
+//! and random numbers work. Most calls ask WASI for nothing, so what it needs is made when it is
+//! asked first. Ends with its call.
 
 mod capabilities;
 mod directory;
@@ -40,15 +41,29 @@ use network::Network;
 
 /// The data of a call's store.
 pub(crate) struct Guest {
-    wasi: WasiCtx,
+    /// Made at the first look.
+    world: Option<Box<World>>,
     table: ResourceTable,
     output: Output,
     capabilities: Arc<Capabilities>,
+    /// Last: it counts the store until nothing else is left of it.
+    meter: Meter,
+}
+
+/// What a guest sees of the world.
+struct World {
+    wasi: WasiCtx,
     network: Network,
     http: WasiHttpCtx,
     outgoing: Outgoing,
-    /// Last: it counts the store until nothing else is left of it.
-    meter: Meter,
+}
+
+impl World {
+    fn new(capabilities: &Capabilities, output: &Output) -> Box<Self> {
+        let (wasi, network) = capabilities.wasi(output);
+        let outgoing = Outgoing::new(Arc::clone(capabilities.http()));
+        Box::new(Self { wasi, network, http: WasiHttpCtx::new(), outgoing })
+    }
 }
 
 impl Guest {
@@ -58,17 +73,12 @@ impl Guest {
         let limits = plugin.limits();
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
-        let capabilities = Arc::clone(plugin.capabilities());
-        let (wasi, network) = capabilities.wasi(output);
         let guest = Self {
-            wasi,
+            world: None,
             table,
             meter: Meter::new(limits, host, plugin.conduct(), plugin.stores().open()),
             output: output.clone(),
-            network,
-            http: WasiHttpCtx::new(),
-            outgoing: Outgoing::new(Arc::clone(capabilities.http())),
-            capabilities,
+            capabilities: Arc::clone(plugin.capabilities()),
         };
         let mut store = Store::new(plugin.pre().engine(), guest);
         store.limiter(|guest| &mut guest.meter);
@@ -90,18 +100,26 @@ impl Guest {
     }
 
     fn network(&mut self) -> &mut Network {
-        &mut self.network
+        &mut self.look().0.network
+    }
+
+    /// The world, and the table of what the guest holds of it.
+    fn look(&mut self) -> (&mut World, &mut ResourceTable) {
+        let make = || World::new(&self.capabilities, &self.output);
+        (self.world.get_or_insert_with(make), &mut self.table)
     }
 }
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        let (world, table) = self.look();
+        WasiCtxView { ctx: &mut world.wasi, table }
     }
 }
 
 impl WasiHttpView for Guest {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outgoing }
+        let (World { http, outgoing, .. }, table) = self.look();
+        WasiHttpCtxView { ctx: http, table, hooks: outgoing }
     }
 }
