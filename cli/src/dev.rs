@@ -43,7 +43,7 @@ pub(crate) fn run(args: DevArgs, common: &Common, terminal: Terminal) -> Outcome
         tracing::warn!("dev stays on this machine and does not use the identity that was given");
     }
     let dev = Dev { args, folder, common, terminal };
-    setup::server_runtime()?.block_on(dev.serve(builder))
+    setup::serving_runtime()?.block_on(dev.serve(builder))
 }
 
 struct Dev<'a> {

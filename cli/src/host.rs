@@ -33,7 +33,7 @@ pub(crate) fn run(args: HostArgs, common: &Common, terminal: Terminal) -> Outcom
     config.compiler = compiler();
     config.accept_breaking_changes = args.accept_breaking_changes;
     config.operators = args.operator;
-    setup::server_runtime()?.block_on(serve(config, terminal))
+    setup::serving_runtime()?.block_on(serve(config, terminal))
 }
 
 async fn serve(config: HostConfig, terminal: Terminal) -> Outcome {
@@ -71,6 +71,7 @@ fn farewell(report: &DrainReport) -> String {
 pub(crate) fn apply(settings: &HostSettings, config: &mut HostConfig) -> Outcome {
     let file = read_settings(settings)?;
     (config.limits, config.plugins) = (file.limits, file.plugins);
+    config.transport.threads = setup::serving_threads();
     Ok(())
 }
 

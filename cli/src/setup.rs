@@ -67,6 +67,18 @@ pub(crate) fn server_runtime() -> Outcome<Runtime> {
     built(&mut Builder::new_multi_thread())
 }
 
+/// A runtime for a program that serves calls: one thread. What belongs to one connection then never
+/// wakes another thread, which costs more than the whole of a short call; further connections have
+/// [`serving_threads`].
+pub(crate) fn serving_runtime() -> Outcome<Runtime> {
+    built(Builder::new_multi_thread().worker_threads(1))
+}
+
+/// Threads for the connections of a host beside that of its runtime: with it, one for each core.
+pub(crate) fn serving_threads() -> usize {
+    std::thread::available_parallelism().map_or(0, |cores| cores.get() - 1)
+}
+
 /// A runtime for a command that asks and ends: this thread.
 pub(crate) fn client_runtime() -> Outcome<Runtime> {
     built(&mut Builder::new_current_thread())

@@ -37,9 +37,10 @@ impl Connection {
         &self.link.peer
     }
 
-    /// Whether it has ended, as far as this side knows.
+    /// Whether it has ended, as far as its users and the task that watches over it have found: a
+    /// moment after its end it may say no. Costs no lock.
     pub fn is_closed(&self) -> bool {
-        self.quic.close_reason().is_some()
+        self.link.is_closed()
     }
 
     /// Whether the peer has not acknowledged anything for half a second although it should have:
@@ -68,6 +69,7 @@ impl Connection {
 
     /// Ends it at once; exchanges that still run fail.
     pub fn close(&self, code: CloseCode) {
+        self.link.mark_closed();
         self.quic.close(code.varint(), &[]);
     }
 }

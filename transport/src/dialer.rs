@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -16,7 +16,7 @@ use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
     CloseCode, CloseReason, Connection, Identity, Peer, Protocol, Role, TransportLimits,
-    codes::alert, link::Link, probe, tls,
+    codes::alert, link::Link, probe, socket, tls,
 };
 
 /// Makes connections of one protocol, as one identity.
@@ -243,8 +243,7 @@ async fn close(endpoint: Option<Endpoint>) {
 }
 
 fn make_endpoint(any: SocketAddr) -> io::Result<Endpoint> {
-    let socket = UdpSocket::bind(any)?;
-    Endpoint::new(EndpointConfig::default(), None, socket, Arc::new(TokioRuntime))
+    Endpoint::new(EndpointConfig::default(), None, socket::bind(any)?, Arc::new(TokioRuntime))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -3,7 +3,7 @@
 //! An exchange that is dropped before both directions ended takes them down by reset and stop:
 //! that is how a caller cancels, and how a handler that panics tells its caller.
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{array, fmt, future::Future, iter::Take, sync::Arc};
 
 use bytes::Bytes;
 use jackfield_wire::{Executed, Frame, FrameDecoder, FrameError, FrameKind, frame};
@@ -17,6 +17,8 @@ pub struct Exchange {
     sending: Option<SendStream>,
     receiving: RecvStream,
     decoder: FrameDecoder,
+    /// What has come and was not decoded yet.
+    chunks: Take<array::IntoIter<Bytes, CHUNKS>>,
     link: Arc<Link>,
     /// Bytes given to the stream: when there are any, the peer may have them.
     sent: usize,
@@ -29,6 +31,7 @@ impl Exchange {
     pub(crate) fn new(sending: SendStream, receiving: RecvStream, link: Arc<Link>) -> Self {
         Self {
             decoder: FrameDecoder::new(link.frames),
+            chunks: [const { Bytes::new() }; CHUNKS].into_iter().take(0),
             sending: Some(sending),
             receiving,
             link,
@@ -69,8 +72,15 @@ impl Exchange {
             if self.finished_receiving {
                 return Ok(None);
             }
-            match self.receiving.read_chunk(usize::MAX, true).await {
-                Ok(Some(chunk)) => self.decoder.push(chunk.bytes),
+            if let Some(chunk) = self.chunks.next() {
+                self.decoder.push(chunk);
+                continue;
+            }
+            // Several at once: each look takes the lock of the connection, and the end of a short
+            // stream comes with its bytes.
+            let mut chunks = [const { Bytes::new() }; CHUNKS];
+            match self.receiving.read_chunks(&mut chunks).await {
+                Ok(Some(count)) => self.chunks = chunks.into_iter().take(count),
                 Ok(None) => {
                     self.finished_receiving = true;
                     self.decoder.finish().map_err(|error| self.broken(error))?;
@@ -290,6 +300,9 @@ fn joined(frames: &[(FrameKind, &[u8])]) -> Bytes {
     }
     out.into()
 }
+
+/// Pieces of a stream that are taken at once. A short message comes in one, 64 KiB in some fifty.
+const CHUNKS: usize = 8;
 
 /// Bytes that a frame has before its payload; see [`jackfield_wire::frame`].
 const PREFIX: usize = 5;

@@ -75,6 +75,7 @@ mod operators;
 mod probe;
 mod protocol;
 mod server;
+mod socket;
 mod state;
 mod tasks;
 mod tls;

@@ -47,6 +47,10 @@ pub struct TransportLimits {
     pub retry_above: usize,
     /// The longest frames that are taken.
     pub frames: FrameLimits,
+    /// Threads of a server that serve connections beside the runtime that it is started in, each
+    /// with a runtime of its own; a connection stays on one. Default 0: all are served in that
+    /// runtime. A program whose runtime has one worker thread gives one less than there are cores.
+    pub threads: usize,
 }
 
 impl Default for TransportLimits {
@@ -64,6 +68,7 @@ impl Default for TransportLimits {
             reset_flood: 512,
             retry_above: 256,
             frames: FrameLimits::default(),
+            threads: 0,
         }
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct Link {
     draining: AtomicBool,
     /// This side closed because nothing listens at the peer's address.
     gone: AtomicBool,
+    /// It has ended, as whoever used it last or watches over it has found.
+    closed: AtomicBool,
     /// The peer has not answered anything for a while.
     silent: watch::Sender<bool>,
     /// Exchanges that the peer broke off since the last look.
@@ -57,6 +59,7 @@ impl Link {
             watch: OnceLock::new(),
             draining: AtomicBool::new(false),
             gone: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             silent: watch::Sender::new(false),
             broken_off: AtomicU32::new(0),
             unacknowledged: Mutex::default(),
@@ -77,6 +80,15 @@ impl Link {
         self.gone.store(true, Ordering::Relaxed);
     }
 
+    /// It has ended.
+    pub(crate) fn mark_closed(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
     /// Whether the peer owes a sign of life; told by the task that watches.
     pub(crate) fn mark_silent(&self, silent: bool) {
         self.silent.send_if_modified(|was| std::mem::replace(was, silent) != silent);
@@ -92,6 +104,7 @@ impl Link {
 
     /// How the connection ended.
     pub(crate) fn reason(&self, error: &ConnectionError) -> CloseReason {
+        self.mark_closed();
         match error {
             ConnectionError::LocallyClosed if self.gone.load(Ordering::Relaxed) => {
                 CloseReason::PeerGone

@@ -64,7 +64,12 @@ pub(crate) async fn watch(
     let mut owed = Owed::new(last);
     loop {
         tokio::select! {
-            _ = connection.closed() => return,
+            _ = connection.closed() => {
+                if let Some(link) = link.upgrade() {
+                    link.mark_closed();
+                }
+                return;
+            }
             _ = tick.tick() => {}
         }
         if expires.is_some_and(|at| at <= SystemTime::now()) {

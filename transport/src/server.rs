@@ -3,11 +3,12 @@
 
 mod accept;
 mod session;
+mod threads;
 
 use std::{
     future::Future,
     io,
-    net::{SocketAddr, UdpSocket},
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -20,8 +21,10 @@ use tokio::{
     time::Instant,
 };
 
-use self::accept::Acceptor;
-use crate::{CloseCode, Exchange, Identity, Peer, Protocol, TransportLimits, tasks::Tasks, tls};
+use self::{accept::Acceptor, threads::Threads};
+use crate::{
+    CloseCode, Exchange, Identity, Peer, Protocol, TransportLimits, socket, tasks::Tasks, tls,
+};
 
 /// What a server needs to start.
 #[derive(Clone, Debug)]
@@ -81,9 +84,15 @@ impl Server {
         let tasks = Tasks::default();
         let endpoint = bind(&config, &tasks)?;
         let local = endpoint.local_addr().map_err(failed)?;
+        let threads = Threads::start(config.limits.threads, &tasks).map_err(failed)?;
         let (phase, phases) = watch::channel(Phase::Serving);
-        let acceptor =
-            Acceptor::new(endpoint.clone(), serve, config.limits, config.identity.trust(), phases);
+        let acceptor = Acceptor::new(
+            (endpoint.clone(), threads),
+            serve,
+            config.limits,
+            config.identity.trust(),
+            phases,
+        );
         let mut main = JoinSet::new();
         main.spawn(acceptor.run());
         Ok(Self {
@@ -241,7 +250,7 @@ fn bind(config: &ServerConfig, tasks: &Tasks) -> Result<Endpoint, BindError> {
     let mut quic = quinn::ServerConfig::with_crypto(Arc::new(tls));
     quic.transport_config(config.limits.serving()).max_incoming(config.limits.handshakes);
     let failed = |source| BindError::from_io(config.listen, source);
-    let socket = UdpSocket::bind(config.listen).map_err(failed)?;
+    let socket = socket::bind(config.listen).map_err(failed)?;
     let local = socket.local_addr().map_err(failed)?;
     let own = endpoint_config(&config.identity, local);
     Endpoint::new(own, Some(quic), socket, Arc::new(tasks.clone())).map_err(failed)

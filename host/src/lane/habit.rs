@@ -6,6 +6,9 @@
 //! lane. So whatever guests do, and however many calls ask them to, a plugin holds a serving thread
 //! for long during a two-hundredth of the time, and no short calls between make up for long ones.
 //!
+//! A connection is served by one thread, so calls that are usually no trifle start in the lane as
+//! well: there they run beside each other, and the thread has time for the short ones.
+//!
 //! An instance with much memory can hold a thread for tens of milliseconds within one instruction.
 //! Methods of plugins that have such instances start in the lane until they have shown that they
 //! do not.
@@ -63,7 +66,8 @@ impl<'a> Who<'a> {
     pub(super) fn may_serve(self, now: Instant) -> bool {
         let owes = self.habits().any(|habit| habit.owes(now));
         let proven = || self.method.is_some_and(Habit::is_proven);
-        !owes && (!self.plugin.is_heavy() || proven())
+        let is_trifle = self.method.is_none_or(Habit::is_trifle);
+        !owes && is_trifle && (!self.plugin.is_heavy() || proven())
     }
 
     /// Whether the time that it holds threads is to be measured closely.
@@ -73,6 +77,9 @@ impl<'a> Who<'a> {
 
     /// It held a serving thread.
     pub(super) fn held(self, now: Instant, held: Held) {
+        if let Some(method) = self.method {
+            method.took(held.wall);
+        }
         if held.wall > UNNOTICED {
             self.habits().for_each(|habit| habit.held(now, held));
         }
@@ -81,6 +88,7 @@ impl<'a> Who<'a> {
     /// A call has ended in the lane.
     pub(super) fn ended_there(self, longest: Duration) {
         if let Some(method) = self.method {
+            method.took(longest);
             method.showed(longest <= UNNOTICED);
         }
     }
@@ -102,6 +110,8 @@ pub(crate) struct Habit {
     watched: AtomicU64,
     /// Calls in a row that held no thread of the lane for long, up to [`PROOF`].
     proof: AtomicU8,
+    /// For how long one holds a thread without a break, as an average that forgets; in nanoseconds.
+    usual: AtomicU64,
 }
 
 impl Habit {
@@ -119,7 +129,21 @@ impl Habit {
             paid: AtomicU64::new(0),
             watched,
             proof: AtomicU8::new(0),
+            usual: AtomicU64::new(0),
         }
+    }
+
+    /// One held a thread for so long.
+    fn took(&self, time: Duration) {
+        // Longer ones may have waited for a core; those that did not are long in two or three calls.
+        let time = u64::try_from(time.min(UNNOTICED).as_nanos()).unwrap_or(u64::MAX);
+        // Two that end at once may count as one.
+        let usual = self.usual.load(Ordering::Relaxed);
+        self.usual.store(usual - usual / MEMORY + time / MEMORY, Ordering::Relaxed);
+    }
+
+    fn is_trifle(&self) -> bool {
+        self.usual.load(Ordering::Relaxed) <= TRIFLE
     }
 
     fn owes(&self, now: Instant) -> bool {
@@ -171,6 +195,13 @@ fn micros(time: Duration) -> u64 {
 /// A thread that is held no longer than this is not missed: a call waits as long for other reasons.
 const UNNOTICED: Duration = Duration::from_micros(500);
 
+/// Nanoseconds of a call for which it does not pay to go to another thread, which costs some
+/// fifteen microseconds.
+const TRIFLE: u64 = 150_000;
+
+/// Calls after which an average has half forgotten the ones before, about.
+const MEMORY: u64 = 8;
+
 /// What is held beyond that is paid off in so many times its length.
 const SHARE: u64 = 200;
 
@@ -197,6 +228,8 @@ const LIGHT: usize = 4 << 20;
 mod tests {
     use super::*;
 
+    const SHORT: Duration = Duration::from_nanos(TRIFLE);
+
     fn who<'a>(plugin: &'a Conduct, method: &'a Habit) -> Who<'a> {
         Who { plugin, method: Some(method) }
     }
@@ -210,7 +243,7 @@ mod tests {
         let (plugin, method) = (Conduct::new(), Habit::of_method());
         let (who, now) = (who(&plugin, &method), Instant::now());
         for _ in 0..1000 {
-            who.held(now, held(UNNOTICED));
+            who.held(now, held(SHORT));
         }
         assert!(who.may_serve(now), "short ones owe nothing");
         who.held(now, held(Duration::from_millis(30)));
@@ -268,11 +301,27 @@ mod tests {
         who.ended_there(2 * UNNOTICED);
         for _ in 0..PROOF {
             assert!(!who.may_serve(now));
-            who.ended_there(UNNOTICED);
+            who.ended_there(SHORT);
         }
         assert!(who.may_serve(now));
         who.held(now, held(Duration::from_micros(501)));
         assert!(!who.may_serve(now), "it is to be shown again");
+    }
+
+    #[test]
+    fn calls_that_are_no_trifle_start_in_the_lane_until_they_are_short() {
+        let (plugin, method, other) = (Conduct::new(), Habit::of_method(), Habit::of_method());
+        let (medium, now) = (Duration::from_micros(400), Instant::now());
+        let who = who(&plugin, &method);
+        who.held(now, held(UNNOTICED));
+        assert!(who.may_serve(now), "once is an accident");
+        (0..10).for_each(|_| who.held(now, held(medium)));
+        assert!(!who.may_serve(now));
+        assert!(Who { method: Some(&other), ..who }.may_serve(now), "others are not like it");
+        (0..20).for_each(|_| who.ended_there(medium));
+        assert!(!who.may_serve(now));
+        (0..20).for_each(|_| who.ended_there(Duration::from_micros(20)));
+        assert!(who.may_serve(now));
     }
 
     #[test]

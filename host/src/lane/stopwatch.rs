@@ -1,5 +1,6 @@
 //! For how long work held a thread.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 /// How long a thread was held.
@@ -24,18 +25,45 @@ impl Stopwatch {
         Self { began: Instant::now(), computed: None }
     }
 
-    /// Asks the system for the thread's own time as well: two calls of it, half a microsecond.
+    /// Looks at the thread's own time as well. What it computed in the moment before may count too:
+    /// asking the system each time would be a tenth of a short call.
     pub(super) fn exact() -> Self {
-        Self { began: Instant::now(), computed: Some(time_of_thread()) }
+        let began = Instant::now();
+        Self { began, computed: Some(recent_time_of_thread(began)) }
     }
 
     /// How long it ran; and the time at its end.
     pub(super) fn stop(self) -> (Instant, Held) {
-        let computed = self.computed.map(|before| time_of_thread().saturating_sub(before));
         let now = Instant::now();
-        (now, Held { wall: now - self.began, computed })
+        let wall = now - self.began;
+        let computed = self.computed.map(|before| match wall < MOMENT {
+            true => wall,
+            false => time_of_thread().saturating_sub(before).min(wall),
+        });
+        (now, Held { wall, computed })
     }
 }
+
+thread_local! {
+    /// What this thread had computed at that time.
+    static LAST: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
+}
+
+/// What this thread had computed not longer than a moment before `now`.
+fn recent_time_of_thread(now: Instant) -> Duration {
+    match LAST.get() {
+        Some((at, computed)) if now.saturating_duration_since(at) < MOMENT => computed,
+        _ => {
+            let computed = time_of_thread();
+            LAST.set(Some((now, computed)));
+            computed
+        }
+    }
+}
+
+/// How stale a thread's time may be, and how short a time counts as computed whole: a tenth of
+/// what anybody notices.
+const MOMENT: Duration = Duration::from_micros(50);
 
 /// What this thread has computed so far.
 #[cfg(unix)]

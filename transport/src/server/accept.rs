@@ -10,11 +10,12 @@ use std::sync::{
 use quinn::{Endpoint, Incoming};
 use tokio::{sync::watch, task::JoinSet};
 
-use super::{DrainReport, Phase, Serve, session::Session};
+use super::{DrainReport, Phase, Serve, session::Session, threads::Threads};
 use crate::{TransportLimits, tls::Trust};
 
 pub(super) struct Acceptor<S> {
     endpoint: Endpoint,
+    threads: Threads,
     serve: Arc<S>,
     limits: TransportLimits,
     trust: Arc<Trust>,
@@ -26,7 +27,7 @@ pub(super) struct Acceptor<S> {
 
 impl<S: Serve> Acceptor<S> {
     pub(super) fn new(
-        endpoint: Endpoint,
+        (endpoint, threads): (Endpoint, Threads),
         serve: Arc<S>,
         limits: TransportLimits,
         trust: Arc<Trust>,
@@ -34,6 +35,7 @@ impl<S: Serve> Acceptor<S> {
     ) -> Self {
         Self {
             endpoint,
+            threads,
             serve,
             limits,
             trust,
@@ -87,7 +89,7 @@ impl<S: Serve> Acceptor<S> {
             phases: self.phases.clone(),
             handshake: Handshaking::begin(&self.handshakes),
         };
-        self.connections.spawn(session.run(incoming));
+        self.threads.spawn(&mut self.connections, session.run(incoming));
     }
 
     fn ended(&mut self, ended: Result<DrainReport, tokio::task::JoinError>) {

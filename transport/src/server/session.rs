@@ -1,13 +1,17 @@
 //! One connection of a server: its handshake, its exchanges, its end.
 
 use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     sync::Arc,
+    task::{Context, Waker},
     time::{Duration, SystemTime},
 };
 
 use quinn::{Incoming, RecvStream, SendStream, Side};
 use tokio::{
+    runtime::Handle,
     sync::watch,
     task::{JoinError, JoinSet},
     time::{Instant, Sleep, sleep, sleep_until, timeout, timeout_at},
@@ -64,6 +68,7 @@ impl<S: Serve> Session<S> {
             link,
             connection,
             exchanges: JoinSet::new(),
+            is_alone: Handle::current().metrics().num_workers() == 1,
             taken: 0,
             ran: None,
             flood: Flood::new(self.limits.reset_flood),
@@ -99,6 +104,8 @@ struct Open<S: Serve> {
     link: Arc<Link>,
     connection: quinn::Connection,
     exchanges: JoinSet<()>,
+    /// No other thread could run them meanwhile.
+    is_alone: bool,
     /// How many exchanges were handed to the handler; the peer's later ones never were.
     taken: u64,
     /// How many exchanges ran when the server stopped to take new ones.
@@ -145,7 +152,22 @@ impl<S: Serve> Open<S> {
         }
         let exchange = Exchange::new(sending, receiving, self.link.clone());
         let (serve, session) = (self.serve.clone(), self.session.clone());
-        self.exchanges.spawn(async move { serve.exchange(&session, exchange).await });
+        // In a box, because its state is large, and the runtime moves a task's state several times.
+        let mut handler = Box::pin(async move { serve.exchange(&session, exchange).await });
+        if !self.is_alone || !self.has_ended_at_once(handler.as_mut()) {
+            self.exchanges.spawn(handler);
+        }
+    }
+
+    /// Whether the handler ends when it is first looked at, as those of short calls do. Then it
+    /// needs no task. It must be looked at again otherwise.
+    fn has_ended_at_once(&self, handler: Pin<&mut impl Future<Output = ()>>) -> bool {
+        let mut nobody = Context::from_waker(Waker::noop());
+        let poll = AssertUnwindSafe(|| handler.poll(&mut nobody).is_ready());
+        catch_unwind(poll).unwrap_or_else(|_| {
+            tracing::error!(peer = %self.link.peer.id, "handler panicked");
+            true
+        })
     }
 
     fn reap(&mut self) {

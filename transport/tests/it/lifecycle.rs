@@ -1,6 +1,7 @@
 //! Starting, refusing, draining and stopping.
 
 use std::{
+    collections::HashSet,
     net::{SocketAddr, UdpSocket},
     pin::pin,
     sync::Arc,
@@ -148,6 +149,36 @@ async fn no_exchange_is_lost_when_a_server_shuts_down_under_load() {
 }
 
 #[tokio::test]
+async fn connections_on_several_threads_are_served_and_the_shutdown_waits_for_all() {
+    let machine = Machine::new();
+    let mut config = machine.config("127.0.0.1:0");
+    config.limits.threads = 2;
+    let (told, mut seen) = mpsc::unbounded_channel();
+    let tell = With(move |exchange: Exchange| {
+        told.send(std::thread::current().id()).unwrap();
+        echo(exchange)
+    });
+    let server = Server::spawn(config, Arc::new(tell)).unwrap();
+    let mut connections = Vec::new();
+    let mut threads = HashSet::new();
+    for _ in 0..3 {
+        let connection = machine.dial(server.local_addr()).await;
+        assert_eq!(soon(ask(&connection, b"hello")).await, b"hello");
+        threads.insert(soon(seen.recv()).await.unwrap());
+        connections.push(connection);
+    }
+    assert_eq!(threads.len(), 3);
+    let (report, address) = (soon(server.shutdown(LONG)).await, server.local_addr());
+    assert_eq!((report.connections, report.cut_off), (3, 0));
+    for connection in connections {
+        let code = Some(CloseCode::ShuttingDown);
+        assert_eq!(soon(connection.closed()).await, CloseReason::Peer { code, taken: Some(1) });
+    }
+    let again = machine.config(&address.to_string());
+    Server::spawn(again, Arc::new(With(echo))).expect("the port is free");
+}
+
+#[tokio::test]
 async fn an_exchange_that_outlives_the_grace_time_is_cut_off() {
     let machine = Machine::new();
     let (server, mut started, _go) = slow(&machine);
@@ -217,6 +248,7 @@ async fn a_dialer_that_shuts_down_tells_its_servers() {
     assert_eq!(soon(ended.recv()).await.unwrap(), "connected");
     soon(machine.dialer.shutdown()).await;
     assert_eq!(soon(ended.recv()).await.unwrap(), "session dropped");
+    soon(connection.closed()).await;
     assert!(connection.is_closed());
     let again = machine.dial(server.local_addr()).await;
     assert!(!again.is_closed());
