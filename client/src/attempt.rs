@@ -14,7 +14,7 @@ use jackfield_wire::status::printable;
 use jackfield_wire::{
     AnswerHead, Executed, FrameError, FrameKind, Generation, Load, Status, from_cbor,
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use crate::balancer::Verdict;
 use crate::deadline::Deadline;
@@ -122,14 +122,18 @@ pub(crate) async fn attempt(
     let started = Instant::now();
     let metered = pool.telemetry().attempt(&spec.target.service, to.address);
     let progress = Progress::begin();
-    let exchange = converse(pool, to, spec, deadline, &progress);
-    let trouble = match timeout_at(deadline.at(), exchange).await {
-        Ok(Ok(answered)) => {
+    let ended = tokio::select! {
+        // A deadline that has passed does not undo an answer that is there.
+        biased;
+        ended = converse(pool, to, spec, deadline, &progress) => ended,
+        () = sleep_until(deadline.at()) => Err(Trouble::timeout(&progress)),
+    };
+    let trouble = match ended {
+        Ok(answered) => {
             metered.ended(Status::Ok);
             return Ok(answered);
         }
-        Ok(Err(trouble)) => trouble,
-        Err(_) => Trouble::timeout(&progress),
+        Err(trouble) => trouble,
     };
     metered.ended(trouble.outcome.status);
     Err(trouble.happened(to, progress.get().0, started.elapsed()))
@@ -142,11 +146,9 @@ async fn converse(
     deadline: &Deadline,
     progress: &Progress,
 ) -> Result<Answered, Trouble> {
-    let connection = pool.connect(to.address, to.host.as_deref()).await?;
-    progress.enter(Phase::Open, Executed::No);
+    let (connection, mut exchange) = open(pool, to, progress).await?;
     // Then there was nobody better, and nobody is gained by giving up.
     let was_silent = connection.is_silent();
-    let mut exchange = connection.open().await?;
     progress.enter(Phase::Send, Executed::No);
     // A timeout looks at its future before it looks at the clock.
     let left_ms = deadline.left_ms().ok_or_else(|| Trouble::timeout(progress))?;
@@ -169,6 +171,24 @@ async fn converse(
             Err(Trouble::unsent(&error))
         }
         (answer, _) => answer,
+    }
+}
+
+/// An exchange of the kept connection, or of a new one when that one turns out to have ended.
+async fn open(
+    pool: &Arc<Pool>,
+    to: &Destination,
+    progress: &Progress,
+) -> Result<(Connection, Exchange), Trouble> {
+    let mut is_second = false;
+    loop {
+        let connection = pool.connect(to.address, to.host.as_deref()).await?;
+        progress.enter(Phase::Open, Executed::No);
+        match connection.open().await {
+            Ok(exchange) => return Ok((connection, exchange)),
+            Err(error) if is_second => return Err(error.into()),
+            Err(_) => is_second = true,
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::spec::Spec;
 /// Runs a call to its end. Dropping the future cancels it, on the host too.
 pub(crate) async fn run(inner: &Inner, spec: &Spec) -> Result<Answer, CallError> {
     let job = Job {
-        target: spec.target.to_string(),
+        target: &spec.target,
         service: spec.sought(),
         route: &spec.route,
         options: &spec.options,

@@ -9,6 +9,7 @@ mod end;
 mod find;
 mod round;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,10 +28,9 @@ use crate::retry::{Cure, Decision, RetryPolicy, Standing};
 use crate::spec::Route;
 
 /// What is to be done, whatever it is.
-#[derive(Debug)]
 pub(crate) struct Job<'a> {
     /// For errors.
-    pub(crate) target: String,
+    pub(crate) target: &'a (dyn fmt::Display + Sync),
     /// The service whose instances are asked.
     pub(crate) service: &'a ServiceName,
     pub(crate) route: &'a Route,

@@ -173,7 +173,7 @@ impl Client {
         let service = ServiceName::new(service)?;
         let options = options.or(self.inner.options_of(&service));
         let job = Job {
-            target: service.to_string(),
+            target: &service,
             service: &service,
             route: &Route::Target,
             options: &options,

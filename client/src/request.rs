@@ -131,7 +131,13 @@ impl Request {
         self.check_lengths()?;
         let span = self.span();
         let call = self.client.inner.pool.telemetry().call(&self.spec.target.service);
-        let ended = crate::call::run(&self.client.inner, &self.spec).instrument(span.clone()).await;
+        // Nobody listens to most spans, and to move a call into one costs as much as to make it.
+        let ended = match span.is_disabled() {
+            true => crate::call::run(&self.client.inner, &self.spec).await,
+            false => {
+                crate::call::run(&self.client.inner, &self.spec).instrument(span.clone()).await
+            }
+        };
         let (status, attempts) = match &ended {
             Ok(answer) => (Status::Ok, answer.attempts.len() + 1),
             Err(error) => (error.status(), error.attempts().len()),
@@ -179,9 +185,11 @@ impl Request {
     fn check_lengths(&self) -> Result<(), EncodeError> {
         let FrameLimits { head: most, arguments: limit, .. } = self.client.inner.frames;
         let is_over = |len: usize, limit| len > usize::try_from(limit).unwrap_or(usize::MAX);
-        let head = self.spec.head(u32::MAX).len();
-        if is_over(head, most) {
-            return Err(EncodeError::HeadTooLong { len: head, limit: most });
+        if is_over(self.spec.longest_head(), most) {
+            let len = self.spec.head(u32::MAX).len();
+            if is_over(len, most) {
+                return Err(EncodeError::HeadTooLong { len, limit: most });
+            }
         }
         let arguments = [&self.spec.positional, &self.spec.named].into_iter().flatten();
         match arguments.map(Bytes::len).find(|len| is_over(*len, limit)) {

@@ -30,6 +30,12 @@ impl Spec {
         }
     }
 
+    /// Bytes that its head cannot pass, without making it.
+    pub(crate) fn longest_head(&self) -> usize {
+        let names = self.target.service.as_str().len() + self.target.method.len();
+        names + self.options.key.as_ref().map_or(0, String::len) + HEAD_WITHOUT_NAMES
+    }
+
     /// The head of the request, encoded.
     pub(crate) fn head(&self, left_ms: u32) -> Vec<u8> {
         let trace = self.trace.map(|trace| trace.to_string());
@@ -54,3 +60,6 @@ pub(crate) enum Route {
     /// Whoever is at this address.
     At(SocketAddr),
 }
+
+/// Bytes of a head beside its names: a traceparent of 55, a number, and a few for each field.
+const HEAD_WITHOUT_NAMES: usize = 128;

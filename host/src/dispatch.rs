@@ -231,7 +231,11 @@ impl Dispatch {
         let trace = head.trace.and_then(|text| text.parse::<TraceContext>().ok());
         let span = call.span(trace);
         let generation = Some(call.plugin.generation());
-        let end = self.counted(call, request, peer).instrument(span).await;
+        // Nobody listens to most spans, and to move a call into one costs as much as to make it.
+        let end = match span.is_disabled() {
+            true => self.counted(call, request, peer).await,
+            false => self.counted(call, request, peer).instrument(span).await,
+        };
         Reply { end: end.unwrap_or_else(End::Fault), generation }
     }
 
@@ -318,7 +322,7 @@ impl Dispatch {
         let limits = call.plugin.limits();
         let concurrency = if call.plugin.keeper().is_single() { 1 } else { limits.concurrency };
         let share = Share { concurrency, queue: limits.queue };
-        let mut waiting = match self.gate.enter(&call.plugin.service().as_str().into(), share)? {
+        let mut waiting = match self.gate.enter(&call.plugin.service().shared(), share)? {
             Entrance::In(permit) => return Ok(permit),
             Entrance::Waiting(waiting) => waiting,
         };

@@ -261,9 +261,16 @@ pub(crate) struct Method {
     plan: Arc<MethodPlan>,
     index: ComponentExportIndex,
     habit: Habit,
+    /// Its name, for each call's output.
+    label: Arc<str>,
 }
 
 impl Method {
+    /// Its name, which its calls' output shares.
+    pub(crate) fn label(&self) -> &Arc<str> {
+        &self.label
+    }
+
     pub(crate) fn info(&self) -> &MethodInfo {
         &self.info
     }
@@ -472,7 +479,8 @@ impl Plugin {
         }
         let index = self.methods.len();
         let (plan, habit) = (Arc::new(plan), Habit::of_method());
-        self.methods.push(Method { info, plan, index: function.index, habit });
+        let label = info.name.as_str().into();
+        self.methods.push(Method { info, plan, index: function.index, habit, label });
         self.names.insert(name, index);
         self.names.insert(qualified, index);
     }

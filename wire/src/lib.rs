@@ -35,8 +35,13 @@ pub use ty::Type;
 ///
 /// Encoding into memory cannot fail for the messages of this crate: none has a fallible part.
 pub fn to_cbor<T: minicbor::Encode<()>>(message: &T) -> Vec<u8> {
-    minicbor::to_vec(message).expect("encoding into memory has no error case")
+    let mut out = Vec::with_capacity(USUAL);
+    minicbor::encode(message, &mut out).expect("encoding into memory has no error case");
+    out
 }
+
+/// Bytes that hold the head of most calls and answers.
+const USUAL: usize = 96;
 
 /// Decodes one CBOR message; fields that this version does not know are skipped.
 ///

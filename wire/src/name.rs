@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 pub use namespace::{Namespace, ServiceKey};
 
 /// The name of a service: 1 to 64 ASCII letters, digits, `-` and `_`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct ServiceName(String);
+/// Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceName(Arc<str>);
 
 impl ServiceName {
     /// Checks a name.
@@ -30,13 +31,18 @@ impl ServiceName {
         }
         match name.chars().find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_')) {
             Some(character) => Err(NameError::Character { character }),
-            None => Ok(Self(name)),
+            None => Ok(Self(name.into())),
         }
     }
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name as text that several own.
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 }
 
@@ -86,6 +92,12 @@ impl FromStr for ServiceName {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         Self::new(text)
+    }
+}
+
+impl Serialize for ServiceName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) fn exhausted(course: Course<'_>, failed: Failed, reason: Exhaustion) 
     if course.history.len() < 2 {
         return conclude(course, failed);
     }
-    let (target, attempts) = (course.job.target, course.history);
+    let (target, attempts) = (course.job.target.to_string(), course.history);
     let executed = Attempt::executed_in_any(&attempts);
     let error = MaxRetriesExceeded { target, attempts, executed, reason };
     CallError::MaxRetriesExceeded(Box::new(error))
@@ -32,7 +32,7 @@ pub(super) fn conclude(course: Course<'_>, failed: Failed) -> CallError {
         }
         _ if failed.outcome.status == Status::ResourceExhausted => {
             CallError::LimitExceeded(Box::new(LimitExceeded {
-                target: course.job.target,
+                target: course.job.target.to_string(),
                 executed,
                 message: failed.attempt.message,
                 retry_after: failed.outcome.retry_after,
@@ -41,7 +41,7 @@ pub(super) fn conclude(course: Course<'_>, failed: Failed) -> CallError {
         }
         FailureKind::Transport | FailureKind::Answer => {
             CallError::ServiceError(Box::new(ServiceError {
-                target: course.job.target,
+                target: course.job.target.to_string(),
                 status: failed.outcome.status,
                 executed,
                 is_answered: failed.kind == FailureKind::Answer,
@@ -56,7 +56,7 @@ pub(super) fn conclude(course: Course<'_>, failed: Failed) -> CallError {
 
 fn timeout(course: Course<'_>, failed: &Failed, executed: Executed) -> CallError {
     CallError::RequestTimeout(Box::new(RequestTimeout {
-        target: course.job.target,
+        target: course.job.target.to_string(),
         deadline: course.deadline.total(),
         phase: failed.attempt.phase,
         executed,

@@ -31,7 +31,11 @@ pub(super) async fn guest(
     let job = Job::new(&call, limits, permit)?;
     let (output, progress, calls) = (job.output.clone(), Arc::clone(&job.progress), job.calls);
     let running = lane.run(call.plugin.who(call.method()), job.run(arguments));
-    let ended = tokio::time::timeout_at(call.deadline, running).await;
+    let ended = tokio::select! {
+        biased;
+        ended = running => Ok(ended),
+        () = tokio::time::sleep_until(call.deadline) => Err(()),
+    };
     let failure = match ended {
         Ok(Some(Ok(Answer::Ok(json)))) => {
             let has_result = call.method().plan().signature().result.is_some();
@@ -84,14 +88,14 @@ impl Job {
     fn new(call: &Arc<Call>, limits: &Arc<HostLimits>, permit: Permit) -> Result<Self, Fault> {
         let keeper = call.plugin.keeper();
         let source = Source {
-            service: call.plugin.service().as_str().into(),
-            method: call.method().info().name.as_str().into(),
+            service: call.plugin.service().shared(),
+            method: Arc::clone(call.method().label()),
             call: Some(call.id),
         };
         let live = keeper.take();
         let (output, slot) = match &live {
             Some(live) => {
-                live.output.begin(&source);
+                live.output.begin(source);
                 (live.output.clone(), None)
             }
             None => {

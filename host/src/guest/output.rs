@@ -14,7 +14,7 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-/// Whose output it is, as the log names it.
+/// Whose output it is, as the log names it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(crate) service: Arc<str>,
@@ -23,44 +23,55 @@ pub(crate) struct Source {
     pub(crate) call: Option<u64>,
 }
 
-/// The output of one call.
+/// The output of one call. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Output {
-    stdout: Sink,
-    stderr: Sink,
+pub(crate) struct Output(Arc<Streams>);
+
+struct Streams {
+    budget: Arc<LogBudget>,
+    /// Never held across an await.
+    said: Mutex<Said>,
+}
+
+/// What a call has written, as far as it is kept.
+struct Said {
+    source: Source,
+    stdout: Lines,
+    stderr: Lines,
+}
+
+#[derive(Default)]
+struct Lines {
+    /// Since the last line feed.
+    line: Vec<u8>,
+    /// The last bytes of all.
+    tail: Vec<u8>,
 }
 
 impl Output {
     /// Output of `source`, which shares `budget` with the plugin's other calls.
     pub(crate) fn new(source: Source, budget: Arc<LogBudget>) -> Self {
-        let sink = |name| Sink {
-            name,
-            budget: Arc::clone(&budget),
-            lines: Arc::new(Mutex::new(Lines::of(source.clone()))),
-        };
-        Self { stdout: sink("stdout"), stderr: sink("stderr") }
+        Self(Arc::new(Streams { budget, said: Mutex::new(Said::of(source)) }))
     }
 
     /// Goes on as the output of another call of the same instance.
-    pub(crate) fn begin(&self, source: &Source) {
-        for sink in [&self.stdout, &self.stderr] {
-            *sink.lines() = Lines::of(source.clone());
-        }
+    pub(crate) fn begin(&self, source: Source) {
+        *self.said() = Said::of(source);
     }
 
     pub(super) fn stdout(&self) -> Sink {
-        self.stdout.clone()
+        Sink { output: self.clone(), stream: Stream::Stdout }
     }
 
     pub(super) fn stderr(&self) -> Sink {
-        self.stderr.clone()
+        Sink { output: self.clone(), stream: Stream::Stderr }
     }
 
     /// Logs a line that the guest gave a level and a context, as long as it keeps to the rate.
     pub(super) fn log(&self, level: tracing::Level, context: &str, text: &str) {
-        let source = self.stdout.lines().source.clone();
+        let source = self.said().source.clone();
         let (context, text) = (one_line(context, MAX_CONTEXT), one_line(text, MAX_LINE));
-        if !self.stdout.takes(&source, context.len() + text.len()) {
+        if !self.takes(&source, context.len() + text.len()) {
             return;
         }
         let Source { service, method, call } = source;
@@ -84,9 +95,52 @@ impl Output {
     /// Logs what was printed without a line feed at its end, and gives the end of the standard
     /// error, which is empty for most calls.
     pub(crate) fn finish(&self) -> String {
-        self.stdout.flush_line();
-        self.stderr.flush_line();
-        self.stderr.tail()
+        let mut said = self.said();
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let line = std::mem::take(&mut said.lines(stream).line);
+            if !line.is_empty() {
+                self.log_line(stream, &said.source, &line);
+            }
+        }
+        String::from_utf8_lossy(&said.stderr.tail).trim().to_owned()
+    }
+
+    fn write_bytes(&self, stream: Stream, bytes: &[u8]) {
+        let mut said = self.said();
+        said.lines(stream).keep_tail(bytes);
+        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+            let lines = said.lines(stream);
+            let room = MAX_LINE.saturating_sub(lines.line.len());
+            let text = piece.strip_suffix(b"\n").unwrap_or(piece);
+            lines.line.extend_from_slice(&text[..text.len().min(room)]);
+            if piece.ends_with(b"\n") {
+                let line = std::mem::take(&mut lines.line);
+                self.log_line(stream, &said.source, &line);
+            }
+        }
+    }
+
+    fn log_line(&self, stream: Stream, source: &Source, line: &[u8]) {
+        let text = printable(&String::from_utf8_lossy(line));
+        if self.takes(source, text.len()) {
+            let (Source { service, method, call }, stream) = (source, stream.name());
+            // The text last: what a guest writes to look like a field cannot come before the fields.
+            tracing::info!(target: "jackfield::guest", %service, %method, call, stream, %text);
+        }
+    }
+
+    /// Whether a line of `bytes` may be logged; says how much was dropped before.
+    fn takes(&self, source: &Source, bytes: usize) -> bool {
+        let (fits, dropped) = self.0.budget.take(LINE_COST + bytes, Instant::now());
+        if dropped > 0 {
+            let service = &source.service;
+            tracing::warn!(%service, dropped, "output of the plugin dropped: over its log rate");
+        }
+        fits
+    }
+
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.0.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -131,77 +185,45 @@ impl LogBudget {
 /// One of a call's two streams.
 #[derive(Clone)]
 pub(super) struct Sink {
-    name: &'static str,
-    budget: Arc<LogBudget>,
-    /// Never held across an await.
-    lines: Arc<Mutex<Lines>>,
+    output: Output,
+    stream: Stream,
 }
 
-struct Lines {
-    source: Source,
-    /// Since the last line feed.
-    line: Vec<u8>,
-    /// The last bytes of all.
-    tail: Vec<u8>,
+#[derive(Clone, Copy, Debug)]
+enum Stream {
+    Stdout,
+    Stderr,
+}
+
+impl Stream {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
 }
 
 impl Sink {
     fn write_bytes(&self, bytes: &[u8]) {
-        let mut lines = self.lines();
-        lines.keep_tail(bytes);
-        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
-            let room = MAX_LINE.saturating_sub(lines.line.len());
-            let text = piece.strip_suffix(b"\n").unwrap_or(piece);
-            lines.line.extend_from_slice(&text[..text.len().min(room)]);
-            if piece.ends_with(b"\n") {
-                let line = std::mem::take(&mut lines.line);
-                self.log(&lines.source, &line);
-            }
+        self.output.write_bytes(self.stream, bytes);
+    }
+}
+
+impl Said {
+    fn of(source: Source) -> Self {
+        Self { source, stdout: Lines::default(), stderr: Lines::default() }
+    }
+
+    fn lines(&mut self, stream: Stream) -> &mut Lines {
+        match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
         }
-    }
-
-    fn flush_line(&self) {
-        let mut lines = self.lines();
-        let line = std::mem::take(&mut lines.line);
-        if !line.is_empty() {
-            self.log(&lines.source, &line);
-        }
-    }
-
-    fn tail(&self) -> String {
-        String::from_utf8_lossy(&self.lines().tail).trim().to_owned()
-    }
-
-    fn lines(&self) -> MutexGuard<'_, Lines> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn log(&self, source: &Source, line: &[u8]) {
-        let text = printable(&String::from_utf8_lossy(line));
-        if self.takes(source, text.len()) {
-            let Source { service, method, call } = source;
-            let stream = self.name;
-            // The text last: what a guest writes to look like a field cannot come before the fields.
-            tracing::info!(target: "jackfield::guest", %service, %method, call, stream, %text);
-        }
-    }
-
-    /// Whether a line of `bytes` may be logged; says how much was dropped before.
-    fn takes(&self, source: &Source, bytes: usize) -> bool {
-        let (fits, dropped) = self.budget.take(LINE_COST + bytes, Instant::now());
-        if dropped > 0 {
-            let service = &source.service;
-            tracing::warn!(%service, dropped, "output of the plugin dropped: over its log rate");
-        }
-        fits
     }
 }
 
 impl Lines {
-    fn of(source: Source) -> Self {
-        Self { source, line: Vec::new(), tail: Vec::new() }
-    }
-
     fn keep_tail(&mut self, bytes: &[u8]) {
         let bytes = &bytes[bytes.len().saturating_sub(MAX_TAIL)..];
         let over = (self.tail.len() + bytes.len()).saturating_sub(MAX_TAIL);
@@ -309,8 +331,8 @@ mod tests {
     #[test]
     fn the_end_of_standard_error_is_kept_and_no_more() {
         let output = output(1 << 20);
-        output.stderr.write_bytes(&vec![b'x'; 10 * MAX_TAIL]);
-        output.stderr.write_bytes(b"thread panicked\n");
+        output.stderr().write_bytes(&vec![b'x'; 10 * MAX_TAIL]);
+        output.stderr().write_bytes(b"thread panicked\n");
         let tail = output.finish();
         assert!(tail.ends_with("thread panicked") && tail.len() < MAX_TAIL, "{tail}");
     }
@@ -319,16 +341,16 @@ mod tests {
     fn a_line_without_end_does_not_pile_up() {
         let output = output(1 << 20);
         for _ in 0..100 {
-            output.stdout.write_bytes(&vec![b'x'; MAX_LINE]);
+            output.stdout().write_bytes(&vec![b'x'; MAX_LINE]);
         }
-        assert_eq!(output.stdout.lines.lock().unwrap().line.len(), MAX_LINE);
+        assert_eq!(output.said().stdout.line.len(), MAX_LINE);
     }
 
     #[test]
     fn what_one_call_wrote_last_is_not_told_of_the_next() {
         let output = output(1 << 20);
-        output.stderr.write_bytes(b"half a secret");
-        output.begin(&Source { service: "chatty".into(), method: "other".into(), call: Some(8) });
+        output.stderr().write_bytes(b"half a secret");
+        output.begin(Source { service: "chatty".into(), method: "other".into(), call: Some(8) });
         assert_eq!(output.finish(), "");
     }
 
@@ -346,7 +368,7 @@ mod tests {
         let output = output(LINE_COST + 10);
         output.log(tracing::Level::INFO, "ctx", "text");
         output.log(tracing::Level::ERROR, "ctx", "text");
-        let budget = output.stdout.budget.window.lock().unwrap();
+        let budget = output.0.budget.window.lock().unwrap();
         assert_eq!((budget.left, budget.dropped), (3, LINE_COST + 7));
         assert_eq!(one_line("a\nb\u{1b}ö", 5), "a\\nb\\u{1b}");
     }
@@ -354,9 +376,9 @@ mod tests {
     #[test]
     fn empty_lines_and_escaped_ones_count_as_what_they_take_in_the_log() {
         let output = output(3 * LINE_COST);
-        output.stdout.write_bytes(b"\n\n");
-        output.stdout.write_bytes(&[b"\x1b".repeat(20), b"\n".to_vec()].concat());
-        let budget = output.stdout.budget.window.lock().unwrap();
+        output.stdout().write_bytes(b"\n\n");
+        output.stdout().write_bytes(&[b"\x1b".repeat(20), b"\n".to_vec()].concat());
+        let budget = output.0.budget.window.lock().unwrap();
         assert_eq!((budget.left, budget.dropped), (LINE_COST, LINE_COST + 20 * "\\u{1b}".len()));
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(limit: usize) -> Self {
-        Self { out: Vec::new(), limit }
+        Self { out: Vec::with_capacity(USUAL.min(limit)), limit }
     }
 
     pub(super) fn finish(self) -> Vec<u8> {
@@ -247,6 +247,9 @@ impl Writer {
         }
     }
 }
+
+/// Bytes that hold a short result.
+const USUAL: usize = 128;
 
 /// 2^53 − 1: JavaScript's `Number.MAX_SAFE_INTEGER`, beyond which readers that hold numbers as
 /// doubles would silently change an integer.
