@@ -53,8 +53,8 @@ pub use limits::{HostLimits, LimitError, PluginLimits};
 pub use local::{LocalAnswer, LocalHost};
 pub use manifest::{
     Access, DirGrant, EnvValue, Given, Grants, HostFile, HostName, HttpHost, Instances,
-    LimitOverrides, Manifest, ManifestError, NetworkHost, Place, PluginDefaults, PluginSettings,
-    Problem,
+    LimitOverrides, Manifest, NetworkHost, Place, PluginDefaults, PluginSettings, Problem,
+    SettingsError,
 };
 pub use plugin::{MissingImport, MissingImports, Rejection, documented};
 pub use registration::{InstanceMetadata, MetadataError};

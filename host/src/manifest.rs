@@ -4,31 +4,28 @@
 //! Pure: text in, types or every problem with its place out. Opening what is granted is `guest`'s
 //! affair. The text may be anybody's: it never panics, and reads no more than 64 KiB.
 
-mod error;
 mod explain;
 mod file;
 mod grants;
 mod limits;
 mod place;
-mod reader;
 mod resolve;
 
 use std::num::NonZeroU32;
 use std::path::Path;
 
+pub(crate) use jackfield_settings::MAX_TEXT;
+use jackfield_settings::{Item, Range, Reader, Table};
+pub use jackfield_settings::{Place, Problem, SettingsError};
 use jackfield_wire::ServiceName;
 use jackfield_wire::name::BUILTIN_SERVICE;
 use jackfield_wire::units::quoted;
 
-pub use error::{ManifestError, Place, Problem};
 pub use file::HostFile;
 pub use grants::{Access, DirGrant, EnvValue, Grants};
 pub use limits::{Given, LimitOverrides};
 pub use place::{HostName, HttpHost, NetworkHost};
-pub(crate) use reader::MAX_TEXT;
 pub use resolve::{PluginDefaults, PluginSettings};
-
-use reader::{Item, Range, Reader, Table};
 
 /// What a manifest says. The default is what a plugin without one gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +87,7 @@ impl Manifest {
     ///
     /// # Errors
     /// Everything that is wrong with it, each with its place.
-    pub fn parse(text: &str, folder: &Path) -> Result<Self, ManifestError> {
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, SettingsError> {
         Reader::read(text, |table| Self::read(table, folder))
     }
 

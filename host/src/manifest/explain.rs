@@ -5,7 +5,29 @@
 use jackfield_wire::status::printable;
 use jackfield_wire::units::{show_duration, show_size};
 
+use crate::limits::HostLimits;
+
 use super::{Access, DirGrant, EnvValue, Grants, Instances, PluginSettings};
+
+impl HostLimits {
+    /// Each key of `[host]`, and its value in words.
+    pub fn in_words(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("concurrency", self.concurrency.to_string()),
+            ("queue", self.queue.to_string()),
+            ("queue-time", show_duration(self.queue_time)),
+            ("idle-instances", self.idle_instances.to_string()),
+            ("stack", show_size(self.stack as u64)),
+            ("core-instances", self.core_instances.to_string()),
+            ("memories", self.memories.to_string()),
+            ("tables", self.tables.to_string()),
+            ("plugins", self.plugins.to_string()),
+            ("plugin-file", show_size(self.plugin_file)),
+            ("request-timeout", show_duration(self.request_timeout)),
+            ("answer-timeout", show_duration(self.answer_timeout)),
+        ]
+    }
+}
 
 impl PluginSettings {
     /// Each limit by its key, and its value in words.

@@ -1,11 +1,11 @@
-//! The settings file of a host: `[host]` for the host as a whole, `[plugins]` for what plugins get
-//! by default and at most.
+//! What a settings file says of hosts: the limits in `[host]`, and in `[plugins]` what plugins get by
+//! default and at most.
 
 use std::path::Path;
 
-use super::error::{ManifestError, Problems};
+use jackfield_settings::{Place, Range, Reader, SettingsError, Table};
+
 use super::limits::{self, Given, LimitOverrides};
-use super::reader::{Range, Reader, Table};
 use super::resolve::PluginDefaults;
 use super::{read_grants, read_instances};
 use crate::limits::{HostLimits, PluginLimits};
@@ -21,20 +21,27 @@ pub struct HostFile {
 }
 
 impl HostFile {
-    /// Reads a settings file whose relative directories are in `folder`.
+    /// Reads a text that has settings of hosts alone; its relative directories are in `folder`.
     ///
     /// # Errors
     /// Everything that is wrong with it, each with its place.
-    pub fn parse(text: &str, folder: &Path) -> Result<Self, ManifestError> {
-        let (file, plugins) = Reader::read(text, |table| Self::read(table, folder))?;
-        plugins.check(&file.limits)?;
-        Ok(file)
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, SettingsError> {
+        Reader::read(text, |table| Self::alone(table, folder))
     }
 
-    pub(super) fn read(table: Table<'_>, folder: &Path) -> (Self, Plugins) {
-        let mut host = HostLimits::default();
-        read_host(table.table("host"), &mut host);
-        let section = table.table("plugins");
+    pub(super) fn alone(table: Table<'_>, folder: &Path) -> Self {
+        let host = table.table("host");
+        let file = Self::read(&host, table.table("plugins"), folder);
+        host.finish();
+        table.finish();
+        file
+    }
+
+    /// Reads the sections `[host]` and `[plugins]` of a text. The first may have keys besides: the
+    /// caller reads those, and finishes it.
+    pub fn read(host: &Table<'_>, section: Table<'_>, folder: &Path) -> Self {
+        let mut limits = HostLimits::default();
+        read_host(host, &mut limits);
         let plugins = Plugins {
             defaults: read_limits(section.table("limits"), LimitOverrides::of_defaults),
             maximum: read_limits(section.table("maximum"), LimitOverrides::of_maximum),
@@ -43,31 +50,30 @@ impl HostFile {
             instances: read_instances(&section).unwrap_or_default(),
             grants: read_grants(&section, folder),
         };
+        plugins.maximum.apply(&mut limits.maximum);
+        plugins.defaults.apply(&mut limits.plugin);
+        plugins.check(&limits, &section);
         section.finish();
-        table.finish();
-        plugins.maximum.apply(&mut host.maximum);
-        plugins.defaults.apply(&mut host.plugin);
-        (Self { limits: host, plugins: defaults }, plugins)
+        Self { limits, plugins: defaults }
     }
 }
 
-pub(super) struct Plugins {
+struct Plugins {
     defaults: LimitOverrides,
     maximum: LimitOverrides,
 }
 
 impl Plugins {
     /// A maximum below the default would be none.
-    fn check(&self, limits: &HostLimits) -> Result<(), ManifestError> {
+    fn check(&self, limits: &HostLimits, section: &Table<'_>) {
         let (usual, most) = (limits.plugin_defaults(), &limits.maximum);
-        let mut problems = Problems::default();
-        let mut low = |key: &str, given: Option<super::Place>| {
+        let low = |key: &str, given: Option<Place>| {
             if let Some(place) = given {
                 let text = format!(
                     "`plugins.maximum.{key}` is lower than what every plugin gets; lower \
                      `{key}` in [plugins.limits] as well"
                 );
-                problems.add(|| place, text);
+                section.wrong_at(place, text);
             }
         };
         macro_rules! hold {
@@ -80,7 +86,6 @@ impl Plugins {
         hold!(hostcall_bytes "hostcall-bytes", arguments "arguments", result "result");
         hold!(deadline_cap "deadline-cap", log_rate "log-rate");
         hold!(concurrency "concurrency", queue "queue");
-        problems.check()
     }
 }
 
@@ -107,25 +112,24 @@ fn read_limits(table: Table<'_>, read: fn(&Table<'_>) -> LimitOverrides) -> Limi
     limits
 }
 
-fn read_host(table: Table<'_>, host: &mut HostLimits) {
-    set(&mut host.concurrency, limits::number(&table, "concurrency", &limits::CONCURRENCY));
-    set(&mut host.queue, limits::number(&table, "queue", &limits::QUEUE));
-    set(&mut host.idle_instances, limits::number(&table, "idle-instances", &IDLE));
-    set(&mut host.stack, limits::size(&table, "stack", &limits::STACK));
-    set(&mut host.core_instances, limits::number(&table, "core-instances", &PARTS));
-    set(&mut host.memories, limits::number(&table, "memories", &PARTS));
-    set(&mut host.tables, limits::number(&table, "tables", &PARTS));
-    set(&mut host.plugins, limits::number(&table, "plugins", &PLUGINS));
-    let file = limits::size(&table, "plugin-file", &PLUGIN_FILE);
+fn read_host(table: &Table<'_>, host: &mut HostLimits) {
+    set(&mut host.concurrency, limits::number(table, "concurrency", &limits::CONCURRENCY));
+    set(&mut host.queue, limits::number(table, "queue", &limits::QUEUE));
+    set(&mut host.idle_instances, limits::number(table, "idle-instances", &IDLE));
+    set(&mut host.stack, limits::size(table, "stack", &limits::STACK));
+    set(&mut host.core_instances, limits::number(table, "core-instances", &PARTS));
+    set(&mut host.memories, limits::number(table, "memories", &PARTS));
+    set(&mut host.tables, limits::number(table, "tables", &PARTS));
+    set(&mut host.plugins, limits::number(table, "plugins", &PLUGINS));
+    let file = limits::size(table, "plugin-file", &PLUGIN_FILE);
     set(
         &mut host.plugin_file,
         file.map(|Given { value, place }| Given { value: value as u64, place }),
     );
-    let time = |key| limits::duration(&table, key, &limits::DEADLINE);
+    let time = |key| limits::duration(table, key, &limits::DEADLINE);
     set(&mut host.request_timeout, time("request-timeout"));
     set(&mut host.answer_timeout, time("answer-timeout"));
     set(&mut host.queue_time, time("queue-time"));
-    table.finish();
 }
 
 fn set<T>(limit: &mut T, given: Option<Given<T>>) {
@@ -156,7 +160,7 @@ mod tests {
     use crate::manifest::Instances;
     use std::time::Duration;
 
-    fn parse(text: &str) -> Result<HostFile, ManifestError> {
+    fn parse(text: &str) -> Result<HostFile, SettingsError> {
         HostFile::parse(text, Path::new("/etc/jackfield"))
     }
 

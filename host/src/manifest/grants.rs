@@ -4,11 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
+use jackfield_settings::{Item, Place, Table};
 use jackfield_wire::units::quoted;
 
-use super::error::Place;
 use super::place::{HttpHost, NetworkHost};
-use super::reader::{Item, Table};
 
 /// What a plugin may reach. The default is nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::error::Place;
-use super::reader::{Item, Range, Table};
+use jackfield_settings::{Item, Place, Range, Table};
+
 use crate::limits::LONGEST;
 
 /// A value and where the text gives it.

@@ -3,9 +3,9 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use jackfield_settings::{Problems, SettingsError};
 use jackfield_wire::units::{show_duration, show_size};
 
-use super::error::{ManifestError, Problems};
 use super::limits::{Given, LimitOverrides};
 use super::{Instances, Manifest};
 use crate::limits::{HostLimits, PluginLimits};
@@ -42,7 +42,7 @@ impl Manifest {
         &self,
         host: &HostLimits,
         defaults: &PluginDefaults,
-    ) -> Result<PluginSettings, ManifestError> {
+    ) -> Result<PluginSettings, SettingsError> {
         let mut resolving = Resolving { problems: Problems::default() };
         let limits = resolving.limits(&self.limits, host);
         resolving.problems.check()?;
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    fn resolve(text: &str, host: &HostLimits) -> Result<PluginSettings, ManifestError> {
+    fn resolve(text: &str, host: &HostLimits) -> Result<PluginSettings, SettingsError> {
         let manifest = Manifest::parse(text, Path::new("/plugins"))?;
         manifest.resolve(host, &PluginDefaults::default())
     }

@@ -1,7 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 
-fn parse(text: &str) -> Result<Manifest, ManifestError> {
+fn parse(text: &str) -> Result<Manifest, SettingsError> {
     Manifest::parse(text, Path::new("/plugins"))
 }
 
@@ -202,11 +202,19 @@ fn every_example_of_the_document_holds() {
 
 #[test]
 fn every_key_is_in_the_document_and_so_is_its_default() {
-    let (_, host) = Reader::read_keys("", |table| HostFile::read(table, Path::new("/")).0);
+    let (_, host) = Reader::read_keys("", |table| HostFile::alone(table, Path::new("/")));
+    let words = crate::limits::HostLimits::default().in_words();
+    for key in host.iter().filter_map(|key| key.strip_prefix("host.")) {
+        assert!(words.iter().any(|(word, _)| *word == key), "{key} has no words");
+    }
     for key in keys().into_iter().chain(host) {
         let name = key.rsplit('.').next().unwrap_or(&key);
         let row = DOCUMENT.contains(&format!("| `{name}` |"));
         assert!(row || DOCUMENT.contains(&format!("[{key}]")), "{key} is not in the document");
+    }
+    for (key, value) in crate::limits::HostLimits::default().in_words() {
+        let row = format!("| `{key}` | {value} |");
+        assert!(DOCUMENT.contains(&row), "{row:?} is not in the document");
     }
     let settings = Manifest::default()
         .resolve(&crate::limits::HostLimits::default(), &PluginDefaults::default())

@@ -6,7 +6,7 @@ use jackfield_wire::reflect::RefusedFunction;
 use super::binary::{Kind, MAX_NESTING};
 use super::imports::MissingImports;
 use crate::guest::GrantError;
-use crate::manifest::ManifestError;
+use crate::manifest::SettingsError;
 
 /// Why a file does not serve. Whatever it is, the version before it goes on serving.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +28,7 @@ pub enum Rejection {
     },
     /// The manifest beside it does not hold, or asks for more than the host allows.
     #[error("its manifest does not hold: {0}")]
-    Manifest(ManifestError),
+    Manifest(SettingsError),
     /// What its manifest grants cannot be given.
     #[error("a grant of its manifest cannot be given: {0}")]
     Grant(GrantError),

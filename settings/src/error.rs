@@ -1,4 +1,4 @@
-//! What is wrong with a manifest, and where.
+//! What is wrong with a text, and where.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub struct Place {
 
 impl Place {
     /// Where byte `at` of `text` is; its end when there are fewer.
-    pub(super) fn of(text: &str, at: usize) -> Self {
+    pub(crate) fn of(text: &str, at: usize) -> Self {
         let before = text.get(..at).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
         let start = before.rfind('\n').map_or(0, |feed| feed + 1);
@@ -39,21 +39,21 @@ pub struct Problem {
 /// Everything that is wrong with a manifest or with a host's settings; there is at least one
 /// problem. The caller changes the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ManifestError {
+pub struct SettingsError {
     problems: Vec<Problem>,
     more: usize,
 }
 
 /// What is wrong so far, of a text that may have nothing right in it.
 #[derive(Debug, Default)]
-pub(super) struct Problems {
+pub struct Problems {
     all: Vec<Problem>,
     more: usize,
 }
 
 impl Problems {
     /// One more; `place` is asked only when there is room for it.
-    pub(super) fn add(&mut self, place: impl FnOnce() -> Place, text: impl Into<String>) {
+    pub fn add(&mut self, place: impl FnOnce() -> Place, text: impl Into<String>) {
         if self.all.len() >= MAX_SHOWN {
             self.more += 1;
             return;
@@ -66,26 +66,34 @@ impl Problems {
         }
     }
 
-    /// `Ok` without problems; the error has them in the order of the text.
-    pub(super) fn check(mut self) -> Result<(), ManifestError> {
+    /// `Ok` without problems.
+    ///
+    /// # Errors
+    /// What was added, in the order of the text.
+    pub fn check(mut self) -> Result<(), SettingsError> {
         if self.all.is_empty() {
             return Ok(());
         }
         self.all.sort_by_key(|problem| problem.place);
-        Err(ManifestError { problems: self.all, more: self.more })
+        Err(SettingsError { problems: self.all, more: self.more })
     }
 }
 
-impl ManifestError {
+impl SettingsError {
     /// What is wrong, in the order of the text: the first twenty that were found.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
+
+    /// How many more there are.
+    pub fn more(&self) -> usize {
+        self.more
+    }
 }
 
-impl std::error::Error for ManifestError {}
+impl std::error::Error for SettingsError {}
 
-impl fmt::Display for ManifestError {
+impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, Problem { place, text }) in self.problems.iter().enumerate() {
             let gap = if index == 0 { "" } else { "; " };

@@ -12,10 +12,10 @@ use jackfield_wire::units;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{ManifestError, Place, Problems};
+use crate::error::{Place, Problems, SettingsError};
 
 /// A text and what is wrong with it so far.
-pub(super) struct Reader<'i> {
+pub struct Reader<'i> {
     text: &'i str,
     problems: RefCell<Problems>,
     /// The paths that were asked for.
@@ -27,18 +27,15 @@ impl<'i> Reader<'i> {
     ///
     /// # Errors
     /// All that is wrong with it.
-    pub(super) fn read<T>(
-        text: &'i str,
-        read: impl FnOnce(Table<'_>) -> T,
-    ) -> Result<T, ManifestError> {
+    pub fn read<T>(text: &'i str, read: impl FnOnce(Table<'_>) -> T) -> Result<T, SettingsError> {
         Self::read_keys(text, read).0
     }
 
     /// The same, with the paths of all keys that `read` knows.
-    pub(super) fn read_keys<T>(
+    pub fn read_keys<T>(
         text: &'i str,
         read: impl FnOnce(Table<'_>) -> T,
-    ) -> (Result<T, ManifestError>, Vec<String>) {
+    ) -> (Result<T, SettingsError>, Vec<String>) {
         let reader = Self { text, problems: RefCell::default(), known: RefCell::default() };
         if text.len() > MAX_TEXT {
             let text = format!("the text has {} bytes, the limit is {MAX_TEXT}", text.len());
@@ -59,13 +56,13 @@ impl<'i> Reader<'i> {
         self.problems.borrow_mut().add(|| Place::of(self.text, at), text);
     }
 
-    fn end(self) -> Result<(), ManifestError> {
+    fn end(self) -> Result<(), SettingsError> {
         self.problems.into_inner().check()
     }
 }
 
 /// A table of the text; also one that is not there, which has no keys.
-pub(super) struct Table<'r> {
+pub struct Table<'r> {
     reader: &'r Reader<'r>,
     path: String,
     entries: Option<&'r DeTable<'r>>,
@@ -78,7 +75,7 @@ impl<'r> Table<'r> {
     }
 
     /// What the text says of `key`, if anything.
-    pub(super) fn get(&self, key: &str) -> Option<Item<'r>> {
+    pub fn get(&self, key: &str) -> Option<Item<'r>> {
         let path = join(&self.path, key);
         self.reader.known.borrow_mut().push(path.clone());
         self.asked.borrow_mut().push(key.to_owned());
@@ -87,14 +84,19 @@ impl<'r> Table<'r> {
     }
 
     /// The table `key`; an empty one when there is none.
-    pub(super) fn table(&self, key: &str) -> Table<'r> {
+    pub fn table(&self, key: &str) -> Table<'r> {
         let path = join(&self.path, key);
         let entries = self.get(key).and_then(|item| item.entries("a table"));
         Table::new(self.reader, path, entries)
     }
 
+    /// Says what is wrong at a place of the text that was read before.
+    pub fn wrong_at(&self, place: Place, text: impl Into<String>) {
+        self.reader.problems.borrow_mut().add(|| place, text);
+    }
+
     /// Every key that nobody asked for is an error.
-    pub(super) fn finish(self) {
+    pub fn finish(self) {
         let asked = self.asked.into_inner();
         for (name, _) in self.entries.into_iter().flatten() {
             if asked.iter().any(|asked| asked == name.get_ref()) {
@@ -112,7 +114,7 @@ impl<'r> Table<'r> {
 
 /// A value of the text and where it is.
 #[derive(Clone)]
-pub(super) struct Item<'r> {
+pub struct Item<'r> {
     reader: &'r Reader<'r>,
     path: String,
     key_at: usize,
@@ -121,22 +123,23 @@ pub(super) struct Item<'r> {
 
 impl<'r> Item<'r> {
     /// Where its key is; of an element, where it is itself.
-    pub(super) fn place(&self) -> Place {
+    pub fn place(&self) -> Place {
         Place::of(self.reader.text, self.key_at)
     }
 
     /// Says what is wrong with it.
-    pub(super) fn wrong(&self, text: impl std::fmt::Display) {
+    pub fn wrong(&self, text: impl std::fmt::Display) {
         let text = format!("`{}`: {text}", shown(&self.path));
         self.reader.problem(self.value.span().start, text);
     }
 
     /// Gives what `result` has, or says what is wrong.
-    pub(super) fn accept<T, E: std::fmt::Display>(&self, result: Result<T, E>) -> Option<T> {
+    pub fn accept<T, E: std::fmt::Display>(&self, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.wrong(error)).ok()
     }
 
-    pub(super) fn string(&self) -> Option<&'r str> {
+    /// It as text.
+    pub fn string(&self) -> Option<&'r str> {
         let text = self.value.get_ref().as_str();
         if text.is_none() {
             self.other_type("text in quotes");
@@ -144,7 +147,28 @@ impl<'r> Item<'r> {
         text
     }
 
-    pub(super) fn boolean(&self) -> Option<bool> {
+    /// It as somebody would type it: text, a number, `true` or `false`.
+    pub fn typed(&self) -> Option<String> {
+        match self.value.get_ref() {
+            DeValue::String(text) => Some(text.to_string()),
+            DeValue::Boolean(flag) => Some(flag.to_string()),
+            DeValue::Float(number) => Some(number.as_str().to_owned()),
+            DeValue::Integer(_) => {
+                let number = self.integer().map(|number| number.to_string());
+                if number.is_none() {
+                    self.wrong("no key takes a number that long");
+                }
+                number
+            }
+            _ => {
+                self.other_type("text, a number, true or false");
+                None
+            }
+        }
+    }
+
+    /// It as true or false.
+    pub fn boolean(&self) -> Option<bool> {
         let value = self.value.get_ref().as_bool();
         if value.is_none() {
             self.other_type("true or false");
@@ -152,7 +176,8 @@ impl<'r> Item<'r> {
         value
     }
 
-    pub(super) fn number(&self, range: &Range) -> Option<u64> {
+    /// It as a whole number.
+    pub fn number(&self, range: &Range) -> Option<u64> {
         let Some(number) = self.integer() else {
             self.other_type("a whole number");
             return None;
@@ -161,7 +186,7 @@ impl<'r> Item<'r> {
     }
 
     /// Bytes: a number, or text with a unit.
-    pub(super) fn size(&self, range: &Range) -> Option<u64> {
+    pub fn size(&self, range: &Range) -> Option<u64> {
         let size = match (self.integer(), self.value.get_ref().as_str()) {
             (Some(bytes), _) => bytes,
             (None, Some(text)) => i128::from(self.accept(units::parse_size(text))?),
@@ -173,7 +198,8 @@ impl<'r> Item<'r> {
         self.within(size, range, units::show_size)
     }
 
-    pub(super) fn duration(&self, range: &Range) -> Option<Duration> {
+    /// It as a duration, to the millisecond.
+    pub fn duration(&self, range: &Range) -> Option<Duration> {
         let Some(text) = self.value.get_ref().as_str() else {
             self.other_type("a duration such as \"250 ms\"");
             return None;
@@ -185,7 +211,7 @@ impl<'r> Item<'r> {
     }
 
     /// The elements of an array.
-    pub(super) fn elements(&self) -> Option<Vec<Item<'r>>> {
+    pub fn elements(&self) -> Option<Vec<Item<'r>>> {
         let Some(array) = self.value.get_ref().as_array() else {
             self.other_type("an array in [ ]");
             return None;
@@ -200,13 +226,13 @@ impl<'r> Item<'r> {
     }
 
     /// It as a table with keys of ours.
-    pub(super) fn table(&self, form: &str) -> Option<Table<'r>> {
+    pub fn table(&self, form: &str) -> Option<Table<'r>> {
         let entries = self.entries(form)?;
         Some(Table::new(self.reader, self.path.clone(), Some(entries)))
     }
 
     /// Its keys, which the author chooses, and their values.
-    pub(super) fn pairs(&self, form: &str) -> Option<Vec<(String, Item<'r>)>> {
+    pub fn pairs(&self, form: &str) -> Option<Vec<(String, Item<'r>)>> {
         let entries = self.entries(form)?;
         let pair = |(name, value): (&Spanned<_>, &'r Spanned<DeValue<'r>>)| {
             let name: &std::borrow::Cow<'_, str> = name.get_ref();
@@ -217,8 +243,13 @@ impl<'r> Item<'r> {
         Some(entries.iter().map(pair).collect())
     }
 
+    /// Whether it is an array.
+    pub fn is_array(&self) -> bool {
+        self.value.get_ref().is_array()
+    }
+
     /// Whether it is a table.
-    pub(super) fn is_table(&self) -> bool {
+    pub fn is_table(&self) -> bool {
         self.value.get_ref().is_table()
     }
 
@@ -259,9 +290,11 @@ impl<'r> Item<'r> {
 }
 
 /// What a number may be, and why no less and no more.
-pub(super) struct Range {
-    pub(super) of: RangeInclusive<u64>,
-    pub(super) why: &'static str,
+pub struct Range {
+    /// The least and the most.
+    pub of: RangeInclusive<u64>,
+    /// Why, for those who gave something else.
+    pub why: &'static str,
 }
 
 fn join(path: &str, key: &str) -> String {
@@ -279,7 +312,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// Bytes of a text: a manifest has some hundred.
-pub(crate) const MAX_TEXT: usize = 64 << 10;
+pub const MAX_TEXT: usize = 64 << 10;
 
 /// Characters shown of a path.
 const MAX_PATH: usize = 80;
