@@ -5,6 +5,7 @@
 //! trusts a public authority.
 
 mod authority;
+mod issue;
 mod leaf;
 mod peer_id;
 
@@ -13,6 +14,7 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, SystemTime},
 };
 
 use rustls::{
@@ -100,6 +102,26 @@ impl Identity {
     /// Whether somebody set it up on purpose. Only then may a server listen beyond loopback.
     pub fn is_deliberate(&self) -> bool {
         self.0.deliberate
+    }
+
+    /// The last second in which a peer that trusts the same authorities takes the certificate that
+    /// is shown now; the present when none does. A private identity renews it before.
+    pub fn good_until(&self) -> SystemTime {
+        let now = UnixTime::now().as_secs();
+        let key = self.0.leaf.current();
+        let is_good = |after: u64| {
+            let at = UnixTime::since_unix_epoch(Duration::from_secs(now + after));
+            key.cert
+                .split_first()
+                .is_some_and(|(leaf, rest)| self.0.trust.verify(leaf, rest, at).is_ok())
+        };
+        // Verifying tells no date, only whether: so the last good second is searched for.
+        let (mut good, mut bad) = (0, LONGEST_LIFE);
+        while bad - good > 1 {
+            let middle = good + (bad - good) / 2;
+            if is_good(middle) { good = middle } else { bad = middle }
+        }
+        SystemTime::UNIX_EPOCH + Duration::from_secs(now + good)
     }
 
     pub(crate) fn leaf(&self) -> Arc<Leaf> {
@@ -227,6 +249,9 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, IdentityError> {
 fn read(path: &Path) -> Result<Vec<u8>, IdentityError> {
     fs::read(path).map_err(|source| IdentityError::File { path: path.into(), source })
 }
+
+/// Seconds that no certificate lasts longer than: a hundred years.
+const LONGEST_LIFE: u64 = 100 * 365 * 24 * 3600;
 
 /// The trust domain of identities that nobody set up: they mean something on one machine only.
 const LOCAL_DOMAIN: &str = "local";

@@ -12,8 +12,8 @@ use std::{
 };
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
 use rustls::pki_types::{
     CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime, pem::PemObject,
@@ -103,29 +103,48 @@ impl Authority {
         )
     }
 
-    /// A fresh key, and a certificate for `id` from `now` on.
+    /// The certificate as its file has it.
+    pub(super) fn pem(&self) -> io::Result<String> {
+        let text = fs::read_to_string(&self.file)?;
+        let (begin, end) = ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----\n");
+        let from = text.find(begin).unwrap_or_default();
+        let to = text.find(end).map_or(text.len(), |at| at + end.len());
+        Ok(text.get(from..to).unwrap_or_default().to_owned())
+    }
+
+    /// A fresh key, and a certificate for `id` from `now` on, for this process alone.
     pub(super) fn issue(&self, id: &PeerId, now: UnixTime) -> Result<Issued, rcgen::Error> {
+        let (certificate, key) = self.sign(id, now, LEAF_LIFE)?;
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+        Ok(Issued { certificate: certificate.der().clone(), key })
+    }
+
+    /// A fresh key, and a certificate for `id` that lasts `life` from `now` on.
+    pub(super) fn sign(
+        &self,
+        id: &PeerId,
+        now: UnixTime,
+        life: std::time::Duration,
+    ) -> Result<(Certificate, KeyPair), rcgen::Error> {
         let key = KeyPair::generate()?;
         let mut leaf = CertificateParams::default();
         let now = std::time::Duration::from_secs(now.as_secs());
         let now = OffsetDateTime::from(std::time::SystemTime::UNIX_EPOCH + now);
         leaf.not_before = now - BACKDATE;
-        leaf.not_after = now + LEAF_LIFE;
+        leaf.not_after = now + life;
         leaf.distinguished_name = named(id.name());
         leaf.subject_alt_names = vec![SanType::URI(id.to_string().try_into()?)];
         leaf.is_ca = IsCa::ExplicitNoCa;
         leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         leaf.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        let certificate = leaf.signed_by(&key, &self.issuer)?.der().clone();
-        let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
-        Ok(Issued { certificate, key })
+        Ok((leaf.signed_by(&key, &self.issuer)?, key))
     }
 }
 
 /// When a leaf issued at `now` has used up two thirds of its life: time for the next one.
 pub(super) fn renew_at(now: UnixTime) -> UnixTime {
-    let life = LEAF_LIFE.unsigned_abs() * 2 / 3;
+    let life = LEAF_LIFE * 2 / 3;
     UnixTime::since_unix_epoch(std::time::Duration::from_secs(now.as_secs()) + life)
 }
 
@@ -167,7 +186,7 @@ fn replace(dir: &Path, file: &Path, bytes: &[u8]) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-fn private_file(path: &Path) -> io::Result<File> {
+pub(super) fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
@@ -176,7 +195,7 @@ const BACKDATE: Duration = Duration::minutes(5);
 /// Longer than any machine's use; replacing it means restarting everything.
 const AUTHORITY_LIFE: Duration = Duration::days(3650);
 /// A leaf lives in memory only and is renewed by its process; a stolen one is worth 30 days.
-const LEAF_LIFE: Duration = Duration::days(30);
+const LEAF_LIFE: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3600);
 
 const README: &str = "\
 # Jackfield's private certificate authority for this user, made on first use.

@@ -322,3 +322,12 @@ fn a_key_that_others_may_read_does_not_load() {
     let error = Identity::from_dir(dir.path()).err().unwrap().to_string();
     assert!(error.contains("chmod 600") && error.contains("key.pem"), "{error}");
 }
+
+#[test]
+fn the_end_of_a_certificate_is_known_to_the_second() {
+    let authority = Authority::new("test");
+    let end = OffsetDateTime::now_utc() + Duration::days(10);
+    let ten = authority.identity(HOST, |params| params.not_after = end);
+    let left = OffsetDateTime::from(ten.good_until()) - end;
+    assert!(left.whole_seconds().abs() <= 1, "{left}");
+}
