@@ -3,6 +3,7 @@
 mod author;
 pub(crate) mod balancing;
 mod call;
+mod config;
 mod gateway;
 mod help;
 mod operate;
@@ -11,24 +12,28 @@ mod serve;
 mod store;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{
     Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum, ValueHint,
 };
 use clap_complete::ArgValueCompleter;
+use jackfield_host::HostFile;
 use jackfield_wire::{Namespace, ServiceName};
 
 use crate::complete;
+use crate::config::{ConfigFile, lay};
+use crate::problem::Problem;
 use crate::terminal::ColorChoice;
 pub(crate) use author::{BuildArgs, Language, NewArgs, TestArgs};
 pub(crate) use call::{BenchArgs, CallArgs, LoadArgs, RequestArgs};
+pub(crate) use config::{ConfigArgs, ConfigTask, DoctorArgs, IdentityArgs, Role};
 pub(crate) use gateway::{GatewayArgs, HttpArgs, McpArgs};
 pub(crate) use operate::{
     DeregisterArgs, InstanceArgs, InstanceCommand, InstanceSetArgs, RegisterArgs, ServiceArgs,
     ServiceCommand, ServiceSetArgs, Setting, WatchArgs,
 };
-pub(crate) use serve::{DevArgs, HostArgs, HostSettings, RegistryArgs};
+pub(crate) use serve::{DevArgs, HostArgs, RegistryArgs};
 pub(crate) use store::RegistryTask;
 
 /// The whole command line.
@@ -56,8 +61,8 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Common {
     /// What to log on stderr: error, warn, info, debug, trace, or a filter such as
-    /// `warn,jackfield_host=debug`. Without it, RUST_LOG, or info for servers and warn otherwise
-    #[arg(long, global = true, value_name = "FILTER")]
+    /// `warn,jackfield_host=debug` [default: info for servers and warn otherwise]
+    #[arg(long, global = true, value_name = "FILTER", env = "RUST_LOG", hide_env_values = true)]
     pub(crate) log: Option<String>,
 
     /// Colours
@@ -79,6 +84,15 @@ pub(crate) struct Common {
     /// on anything but loopback
     #[arg(long, global = true, value_name = "DIR", env = "JACKFIELD_IDENTITY", hide_env_values = true, value_hint = ValueHint::DirPath)]
     pub(crate) identity: Option<PathBuf>,
+
+    /// Settings in TOML, of every role: see `jackfield config --help`. What is typed, and the
+    /// environment, go before them
+    #[arg(long, global = true, value_name = "FILE", env = "JACKFIELD_CONFIG", hide_env_values = true, value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+
+    /// The limits of hosts in that file.
+    #[arg(skip)]
+    pub(crate) host: HostFile,
 }
 
 /// The commands.
@@ -141,6 +155,15 @@ pub(crate) enum Command {
     /// Say what a host would make of a plugin and its manifest
     #[command(after_help = help::CHECK)]
     Check(CheckArgs),
+    /// Check a settings file, or show what a role would run with
+    #[command(after_help = help::CONFIG)]
+    Config(ConfigArgs),
+    /// Make an identity, for a machine that others talk to over the network
+    #[command(after_help = help::IDENTITY)]
+    Identity(IdentityArgs),
+    /// Say what is wrong with this set-up, and what mends it
+    #[command(after_help = help::DOCTOR)]
+    Doctor(DoctorArgs),
     /// Print the shell's completion script
     #[command(after_help = help::COMPLETIONS)]
     Completions(CompletionsArgs),
@@ -234,8 +257,6 @@ pub(crate) struct CheckArgs {
     /// The component, or the manifest of one
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
-    #[command(flatten)]
-    pub(crate) settings: HostSettings,
     /// Also methods that a tool made for its own use
     #[arg(short, long)]
     pub(crate) all: bool,
@@ -261,27 +282,83 @@ pub(crate) enum Shell {
 }
 
 impl Cli {
-    /// Reads the command line.
+    /// Reads the command line, the environment and the settings file that they name.
     ///
     /// # Errors
-    /// Clap's: also for `--help` and `--version`, to be printed by [`clap::Error::print`].
-    pub(crate) fn read(typed: Vec<OsString>) -> Result<Self, clap::Error> {
-        let mut command = Self::command().color(ColorChoice::typed(&typed).into());
+    /// Clap's: also for `--help` and `--version`, to be printed by [`clap::Error::print`]. And what
+    /// is wrong with the settings.
+    pub(crate) fn read(typed: Vec<OsString>) -> Result<Self, Unread> {
+        let colors = ColorChoice::typed(&typed).into();
+        let mut command = Self::command().color(colors);
         command.build();
         let split = rest::split(typed, &command).map_err(|error| error.format(&mut command))?;
+        let name = rest::name_of_command(&split.for_clap, &command);
+        let path = rest::last_typed(&split.for_clap, "--config")
+            .or_else(|| std::env::var_os("JACKFIELD_CONFIG"))
+            .filter(|path| !path.is_empty() && takes_settings(&name))
+            .map(PathBuf::from);
+        let file = match path.as_deref().map(ConfigFile::read) {
+            Some(Ok(file)) => Some(file),
+            // It says so itself, among everything else.
+            Some(Err(_)) if name == "doctor" => None,
+            Some(Err(error)) => {
+                // Help is given whatever is in the file.
+                let plain = lay(Self::command().color(colors), &name, None);
+                return Err(match plain.try_get_matches_from(split.for_clap) {
+                    Err(asked) if !asked.use_stderr() => asked.into(),
+                    _ => error.problem(path.as_deref().unwrap_or(Path::new(""))).into(),
+                });
+            }
+            None => None,
+        };
+        let mut command = lay(Self::command().color(colors), &name, file.as_ref());
         let matches = command.try_get_matches_from_mut(split.for_clap)?;
         let mut cli = Self::from_arg_matches(&matches).map_err(|e| e.format(&mut command))?;
-        let request = match &mut cli.command {
-            Command::Call(CallArgs { request, .. }) => Some(request),
-            Command::Bench(BenchArgs { request, .. }) => Some(request),
-            _ => None,
-        };
-        if let Some(request) = request {
+        if takes_settings(&name) && cli.common.config != path {
+            return Err(Problem::usage("--config= takes no name that is not UTF-8").into());
+        }
+        cli.common.host = file.map(|file| file.host).unwrap_or_default();
+        if let Some(request) = cli.request() {
             request.words = split.words;
             request.named.extend(split.named);
         }
         Ok(cli)
     }
+
+    fn request(&mut self) -> Option<&mut RequestArgs> {
+        match &mut self.command {
+            Command::Call(CallArgs { request, .. }) => Some(request),
+            Command::Bench(BenchArgs { request, .. }) => Some(request),
+            _ => None,
+        }
+    }
+}
+
+/// Why a command line cannot be run.
+#[derive(Debug)]
+pub(crate) enum Unread {
+    /// It was not understood, or asks for help.
+    Usage(clap::Error),
+    /// The settings that it names.
+    Settings(Problem),
+}
+
+impl From<clap::Error> for Unread {
+    fn from(error: clap::Error) -> Self {
+        Self::Usage(error)
+    }
+}
+
+impl From<Problem> for Unread {
+    fn from(problem: Problem) -> Self {
+        Self::Settings(problem)
+    }
+}
+
+/// Whether the command has settings. Those that say what is wrong with a file must not fail for it,
+/// and a host's child process has none.
+fn takes_settings(command: &str) -> bool {
+    !["compile", "completions", "config", "new"].contains(&command)
 }
 
 /// The registry's port.
@@ -321,5 +398,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+#[cfg(test)]
+mod documents;
 #[cfg(test)]
 mod tests;

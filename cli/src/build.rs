@@ -20,6 +20,7 @@ use crate::problem::{Outcome, Problem};
 use crate::project::{Kind, Project};
 use crate::setup;
 use crate::terminal::Terminal;
+pub(crate) use scripts::{MAKE, NODE, PYTHON};
 
 /// Builds, and says what a host would make of it.
 pub(crate) fn run(args: BuildArgs, common: &Common, terminal: Terminal) -> Outcome {
@@ -28,7 +29,7 @@ pub(crate) fn run(args: BuildArgs, common: &Common, terminal: Terminal) -> Outco
     let size = fs::metadata(&component).map(|file| file.len()).unwrap_or_default();
     terminal.out(format!("built {} ({size} bytes)", component.display()))?;
     terminal.out("")?;
-    let check = CheckArgs { file: component, settings: args.settings, all: false, json: false };
+    let check = CheckArgs { file: component, all: false, json: false };
     check::run(check, common, terminal)
 }
 
@@ -82,6 +83,17 @@ async fn made(project: &Project, run: impl AsyncFnOnce(&Project) -> Outcome) -> 
         return Err(Problem::new(Exit::Failed, what).next("let it write the component there"));
     }
     Ok(raw)
+}
+
+/// Whether Rust can make components of a project in `dir`.
+pub(crate) async fn check_rust(dir: &Path) -> Outcome {
+    cargo::check_target(dir).await
+}
+
+/// Whether a program is where the shell would find it.
+pub(crate) fn is_installed(program: &str) -> bool {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&folders).any(|folder| folder.join(program).is_file())
 }
 
 /// The WIT of a project, if it is in one place: what a host reads documentation from.

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::args::{CheckArgs, Common};
 use crate::exit::Exit;
+use crate::json;
 use crate::problem::{Outcome, Problem};
 use crate::terminal::Terminal;
 use crate::view::service::{self, Hidden};
@@ -19,9 +20,8 @@ pub(crate) fn run(args: CheckArgs, common: &Common, terminal: Terminal) -> Outco
     if let Err(error) = fs::metadata(&args.file) {
         return Err(Problem::new(Exit::NotFound, format!("cannot read {file}: {error}")));
     }
-    let host = host::read_settings(&args.settings)?;
     let state = setup::state(common)?;
-    let checked = jackfield_host::check(&args.file, &host, host::compiler(), &state);
+    let checked = jackfield_host::check(&args.file, &common.host, host::compiler(), &state);
     match setup::server_runtime()?.block_on(Box::pin(checked)) {
         CheckReport::Serves(checked) => serves(&args, &file, &checked, &terminal),
         CheckReport::Manifest(found) => manifest(&args, &file, &found, &terminal),

@@ -3,15 +3,17 @@
 //! Never prints an error and never hangs: no answer is better than either.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::CommandFactory as _;
 use clap_complete::{CompleteEnv, CompletionCandidate};
+use jackfield_host::HostFile;
 use jackfield_wire::registry::Instance;
 
 use crate::args::{Cli, Common, DEFAULT_REGISTRY, RegistryAddress};
+use crate::config::{ConfigFile, Section};
 use crate::terminal::ColorChoice;
 use crate::{discover, setup};
 
@@ -95,15 +97,23 @@ fn instances() -> Vec<Arc<Instance>> {
 }
 
 fn ask(typed: &[String]) -> Option<Vec<Arc<Instance>>> {
+    let file = option(typed, "--config", "JACKFIELD_CONFIG");
+    let file = file.and_then(|path| ConfigFile::read(Path::new(&path)).ok());
+    let found = |key: &str| {
+        let variable = format!("JACKFIELD_{}", key.to_uppercase());
+        let typed = option(typed, &format!("--{key}"), &variable);
+        typed.or_else(|| of_file(file.as_ref()?, key))
+    };
     let common = Common {
         log: None,
         color: ColorChoice::Never,
-        state: option(typed, "--state", "JACKFIELD_STATE").map(PathBuf::from),
-        identity: option(typed, "--identity", "JACKFIELD_IDENTITY").map(PathBuf::from),
+        state: found("state").map(PathBuf::from),
+        identity: found("identity").map(PathBuf::from),
+        config: None,
+        host: HostFile::default(),
     };
-    let registry = option(typed, "--registry", "JACKFIELD_REGISTRY")
-        .unwrap_or_else(|| DEFAULT_REGISTRY.into());
-    let namespace = option(typed, "--namespace", "JACKFIELD_NAMESPACE");
+    let registry = found("registry").unwrap_or_else(|| DEFAULT_REGISTRY.into());
+    let namespace = found("namespace");
     let registry = RegistryAddress {
         registry: registry.split(',').map(str::to_owned).collect(),
         namespace: namespace.and_then(|name| name.parse().ok()).unwrap_or_default(),
@@ -114,6 +124,12 @@ fn ask(typed: &[String]) -> Option<Vec<Arc<Instance>>> {
     });
     runtime.shutdown_background();
     asked.ok()?.ok()
+}
+
+/// What the settings file says for commands that ask.
+fn of_file(file: &ConfigFile, key: &str) -> Option<String> {
+    let values = &file.given(Section::Client, key)?.values;
+    values.join(OsStr::new(",")).into_string().ok()
 }
 
 /// The value of an option on the line that is being typed, or of its variable.

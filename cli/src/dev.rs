@@ -110,7 +110,7 @@ impl Dev<'_> {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let mut config = HostConfig::new(&self.folder, listen, identity, state);
         config.registries = vec![registry.to_string()];
-        host::apply(&self.args.settings, &mut config)?;
+        host::apply(self.common, &mut config);
         config.compiler = host::compiler();
         // Whoever develops a plugin is its caller, too, and would only raise versions for nobody.
         config.accept_breaking_changes = true;

@@ -79,8 +79,12 @@ impl Exit {
             Self::Trapped => "the plugin trapped",
             Self::Exhausted => "a limit was reached; later or elsewhere it may work",
             Self::Denied => "identity or permission: who you are, or what you may do",
-            Self::Rejected => "check, build, test: a host would not load the file",
-            Self::Failed => "build: a tool failed; test: a case did not hold",
+            Self::Rejected => {
+                "check, build, test: a host would not load the file; config check: it does not hold"
+            }
+            Self::Failed => {
+                "build: a tool failed; test: a case did not hold; doctor: something is broken"
+            }
             Self::Interrupted => "interrupted by Ctrl-C (SIGINT)",
             Self::Terminated => "ended by SIGTERM",
         }

@@ -8,7 +8,7 @@ use std::path::Path;
 use jackfield_host::{Compiler, Host, HostConfig, HostFile, InstanceMetadata, SpawnError};
 use jackfield_transport::{DrainReport, Role};
 
-use crate::args::{Common, HostArgs, HostSettings};
+use crate::args::{Common, HostArgs};
 use crate::exit::Exit;
 use crate::problem::{Outcome, Problem};
 use crate::setup::{self, Setup};
@@ -22,14 +22,14 @@ pub(crate) fn run(args: HostArgs, common: &Common, terminal: Terminal) -> Outcom
     let setup = setup::setup(common, Role::Host, &name)?;
     check_name(args.name.as_deref(), &setup)?;
     let listen = SocketAddr::new(args.listen, args.port);
+    let metadata = metadata(args.metadata)?;
     let mut config = HostConfig::new(args.folder, listen, setup.identity, setup.state);
     config.registries = args.registry.registry;
     config.namespace = args.registry.namespace;
     config.zone = args.zone;
-    config.metadata = InstanceMetadata::new(args.metadata)
-        .map_err(|error| Problem::usage(format!("--metadata: {error}")))?;
+    config.metadata = metadata;
     config.advertise = args.advertise;
-    apply(&args.settings, &mut config)?;
+    apply(common, &mut config);
     config.compiler = compiler();
     config.accept_breaking_changes = args.accept_breaking_changes;
     config.operators = args.operator;
@@ -68,23 +68,15 @@ fn farewell(report: &DrainReport) -> String {
 }
 
 /// Takes what the settings file says, if there is one.
-pub(crate) fn apply(settings: &HostSettings, config: &mut HostConfig) -> Outcome {
-    let file = read_settings(settings)?;
-    (config.limits, config.plugins) = (file.limits, file.plugins);
+pub(crate) fn apply(common: &Common, config: &mut HostConfig) {
+    let HostFile { limits, plugins, .. } = common.host.clone();
+    (config.limits, config.plugins) = (limits, plugins);
     config.transport.threads = setup::serving_threads();
-    Ok(())
 }
 
-/// What the settings file says, or the defaults.
-pub(crate) fn read_settings(settings: &HostSettings) -> Outcome<HostFile> {
-    let Some(path) = &settings.config else { return Ok(HostFile::default()) };
-    let shown = path.display();
-    let text = fs::read_to_string(path).map_err(|error| {
-        Problem::new(Exit::NotFound, format!("cannot read the settings {shown}: {error}"))
-    })?;
-    let folder = std::path::absolute(path).map_err(|error| Problem::usage(error.to_string()))?;
-    HostFile::parse(&text, folder.parent().unwrap_or(&folder))
-        .map_err(|error| Problem::usage(format!("{shown}: {error}")))
+/// What its instances say of themselves.
+pub(crate) fn metadata(pairs: Vec<(String, String)>) -> Outcome<InstanceMetadata> {
+    InstanceMetadata::new(pairs).map_err(|error| Problem::usage(format!("--metadata: {error}")))
 }
 
 /// This very program, which a host starts for each plugin that it has to compile.

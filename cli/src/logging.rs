@@ -6,7 +6,7 @@ use crate::args::{Cli, Command};
 use crate::problem::{Outcome, Problem};
 use crate::terminal::Terminal;
 
-/// Starts logging, as `--log`, RUST_LOG or the command say.
+/// Starts logging, as `--log`, RUST_LOG, the settings file or the command say.
 pub(crate) fn start(cli: &Cli, terminal: &Terminal) -> Outcome {
     let filter = filter(cli.common.log.as_deref(), &cli.command)?;
     tracing_subscriber::fmt()
@@ -18,14 +18,10 @@ pub(crate) fn start(cli: &Cli, terminal: &Terminal) -> Outcome {
 }
 
 fn filter(typed: Option<&str>, command: &Command) -> Outcome<EnvFilter> {
-    let environment = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
-    let (text, from) = match (typed, &environment) {
-        (Some(text), _) => (text, "--log"),
-        (None, Some(text)) => (text.as_str(), "RUST_LOG"),
-        (None, None) => (default_filter(command), "the default log filter"),
-    };
+    let text = typed.filter(|text| !text.is_empty()).unwrap_or(default_filter(command));
     EnvFilter::builder().parse(text).map_err(|error| {
-        Problem::usage(format!("{from}: {text:?} is no log filter: {error}")).next(
+        let from = "--log, RUST_LOG or the settings file";
+        Problem::usage(format!("{text:?} is no log filter, from {from}: {error}")).next(
             "write a level (error, warn, info, debug, trace) or, say, warn,jackfield_host=debug",
         )
     })
@@ -65,6 +61,6 @@ mod tests {
     fn a_bad_filter_is_told_how_to_write_one() {
         let problem = filter(Some("a=b=c"), &command("jackfield ls")).unwrap_err();
         let (what, next) = problem.text().unwrap();
-        assert!(what.starts_with("--log: ") && next[0].contains("debug"), "{what}");
+        assert!(what.contains("--log") && next[0].contains("debug"), "{what}");
     }
 }

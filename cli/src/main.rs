@@ -10,13 +10,16 @@ mod call;
 mod check;
 mod complete;
 mod completions;
+mod config;
 mod describe;
 mod dev;
 mod discover;
+mod doctor;
 mod duration;
 mod exit;
 mod gateway;
 mod host;
+mod identity;
 mod instance;
 mod json;
 mod logging;
@@ -26,6 +29,8 @@ mod new;
 mod operator;
 mod problem;
 mod project;
+#[cfg(test)]
+mod reference;
 mod register;
 mod registry;
 mod rollback;
@@ -41,7 +46,7 @@ mod words;
 
 use std::process::ExitCode;
 
-use args::{Cli, Command};
+use args::{Cli, Command, Unread};
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 use exit::Exit;
@@ -52,7 +57,11 @@ fn main() -> ExitCode {
     complete::answer_shell();
     let cli = match Cli::read(std::env::args_os().collect()) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(Unread::Usage(error)) => return usage(&error),
+        Err(Unread::Settings(problem)) => {
+            Terminal::detect(ColorChoice::Auto).report(&problem);
+            return problem.exit().into();
+        }
     };
     if matches!(cli.command, Command::Compile) {
         return jackfield_host::compile_child();
@@ -91,6 +100,9 @@ fn run(cli: Cli, terminal: Terminal) -> Outcome {
         Command::Build(args) => build::run(args, common, terminal),
         Command::Test(args) => test::run(args, common, terminal),
         Command::Check(args) => check::run(args, common, terminal),
+        Command::Config(args) => config::run(args, common, terminal),
+        Command::Identity(args) => identity::run(args, terminal),
+        Command::Doctor(args) => doctor::run(args, common, terminal),
         Command::Completions(args) => completions::run(args, terminal),
         Command::Compile => unreachable!("main has done it"),
     }

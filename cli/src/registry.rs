@@ -18,7 +18,7 @@ pub(crate) fn run(args: RegistryArgs, common: &Common, terminal: Terminal) -> Ou
     if let Some(RegistryTask::Repair { path }) = &args.task {
         return repair(path, terminal);
     }
-    check_times(&args)?;
+    check(&args)?;
     let setup = setup::setup(common, Role::Registry, "registry")?;
     let mut config = RegistryConfig::new(SocketAddr::new(args.listen, args.port), setup.identity);
     config.store = args.store.config().unwrap_or_else(|| default_store(args.port, &setup.state));
@@ -88,7 +88,8 @@ fn store_problem(error: &StoreError) -> Problem {
 }
 
 /// Said here in the words of the command line, before anything starts.
-fn check_times(args: &RegistryArgs) -> Outcome {
+pub(crate) fn check(args: &RegistryArgs) -> Outcome {
+    args.store.check()?;
     if args.heartbeat * 2 <= args.ttl {
         return Ok(());
     }

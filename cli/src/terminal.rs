@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
 
+use crate::args::rest;
 use crate::problem::Problem;
 
 /// Where the output goes, and what can be shown there.
@@ -37,18 +38,8 @@ pub(crate) enum ColorChoice {
 impl ColorChoice {
     /// What `--color` says, for messages about a command line that cannot be read.
     pub(crate) fn typed(typed: &[OsString]) -> Self {
-        let words: Vec<&str> = typed
-            .iter()
-            .filter_map(|word| word.to_str())
-            .take_while(|word| *word != "--")
-            .collect();
-        let pairs = words.windows(2).filter(|pair| pair[0] == "--color").map(|pair| pair[1]);
-        let joined = words.iter().filter_map(|word| word.strip_prefix("--color="));
-        pairs
-            .chain(joined)
-            .last()
-            .and_then(|choice| Self::from_str(choice, false).ok())
-            .unwrap_or_default()
+        let choice = rest::last_typed(typed, "--color");
+        choice.and_then(|choice| Self::from_str(choice.to_str()?, false).ok()).unwrap_or_default()
     }
 }
 

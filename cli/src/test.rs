@@ -54,9 +54,8 @@ async fn load(args: &TestArgs, common: &Common) -> Outcome<LocalHost> {
         return Err(Problem::new(Exit::NotFound, format!("cannot read {file}: {error}"))
             .next("build it first: jackfield build"));
     }
-    let settings = host::read_settings(&args.settings)?;
     let state = setup::state(common)?;
-    let loaded = LocalHost::load(&args.plugin, &settings, host::compiler(), &state).await;
+    let loaded = LocalHost::load(&args.plugin, &common.host, host::compiler(), &state).await;
     loaded.map_err(|rejection| {
         let reason = rejection.to_string();
         Problem::new(Exit::Rejected, format!("{file}: {}", reason.trim_end()))

@@ -65,6 +65,7 @@ fn jackfield(folder: &Path, args: &[&str]) -> Command {
     command
         .args(args)
         .env("JACKFIELD_STATE", folder.join("state"))
+        .env_remove("JACKFIELD_CONFIG")
         .env_remove("JACKFIELD_REGISTRY")
         .env_remove("JACKFIELD_NAMESPACE")
         .env_remove("JACKFIELD_IDENTITY")

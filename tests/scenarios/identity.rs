@@ -128,3 +128,36 @@ impl Authority {
         fs::set_permissions(dir.join("key.pem"), fs::Permissions::from_mode(0o600)).unwrap();
     }
 }
+
+#[test]
+fn identities_of_one_authority_trust_each_other_and_doctor_says_who_is_who() {
+    let stage = stage();
+    let identity = |role: &str, name: &str, authority: &str| {
+        let out = stage.home().join(format!("{authority}-{name}")).display().to_string();
+        let authority = stage.home().join(authority).display().to_string();
+        let words = ["identity", role, name, "--authority", &authority, "--out", &out];
+        stage.run(&words).unwrap().ok().unwrap();
+        out
+    };
+    let own = identity("registry", "one", "ours");
+    let registry = ["registry", "-p", "0", "--identity", &own];
+    let registry = stage.spawn("registry", &registry).unwrap();
+    let folder = stage.folder("left").unwrap();
+    folder.add("calc").unwrap();
+    let (path, own) = (folder.path().display().to_string(), identity("host", "left", "ours"));
+    let at = registry.address().to_string();
+    let host = ["host", &path, "--registry", &at, "--identity", &own];
+    let _host = stage.spawn("left", &host).unwrap();
+    let client = identity("client", "ada", "ours");
+    eventually_blocking("a call with its identity is answered", || {
+        let call = ["call", "calc.add", "1", "2", "--identity", &client];
+        let done = stage.run_at(registry.address(), &call).unwrap();
+        (done.stdout.trim() == "3.0").then_some(())
+    });
+    let found = stage.run_at(registry.address(), &["doctor", "--identity", &client]).unwrap();
+    assert!(found.stdout.contains("is spiffe://jackfield/registry/one, reached in"), "{found:?}");
+    let stranger = identity("client", "eve", "theirs");
+    let refused = stage.run_at(registry.address(), &["doctor", "--identity", &stranger]).unwrap();
+    assert_eq!(refused.code, Some(11), "{refused:?}");
+    assert!(refused.stdout.contains("certificate"), "{refused:?}");
+}

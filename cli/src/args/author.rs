@@ -6,8 +6,6 @@ use std::time::Duration;
 use clap::{Args, ValueEnum, ValueHint};
 use jackfield_wire::units::parse_duration;
 
-use super::HostSettings;
-
 /// `new`
 #[derive(Debug, Args)]
 pub(crate) struct NewArgs {
@@ -43,8 +41,6 @@ pub(crate) struct BuildArgs {
     /// The project's folder
     #[arg(value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
     pub(crate) dir: PathBuf,
-    #[command(flatten)]
-    pub(crate) settings: HostSettings,
 }
 
 /// `test`
@@ -62,6 +58,4 @@ pub(crate) struct TestArgs {
     /// As JSON
     #[arg(long)]
     pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) settings: HostSettings,
 }

@@ -23,6 +23,7 @@ pub(super) fn after_long() -> String {
 
 const ENVIRONMENT: &str = "\
 Environment:
+  JACKFIELD_CONFIG    as --config
   JACKFIELD_REGISTRY  as --registry; several are separated by commas
   JACKFIELD_NAMESPACE as --namespace
   JACKFIELD_STATE     as --state
@@ -212,7 +213,7 @@ Needs no host and no registry. Ends with exit code 10 when a host would not load
 
 Examples:
   jackfield check plugins/calc.wasm
-  jackfield check plugins/calc.toml --config host.toml
+  jackfield check plugins/calc.toml --config jackfield.toml
   jackfield check target/wasm32-wasip2/release/calc.wasm --json";
 
 pub(super) const NEW: &str = "\
@@ -247,6 +248,45 @@ case does not hold. A file of cases is an array:
 Examples:
   jackfield test hello.wasm cases.json
   jackfield test hello.wasm cases.json --json > report.json";
+
+pub(super) const CONFIG: &str = "\
+What counts, first of all: an option that is typed, then the environment, then the file that is named \
+by --config or JACKFIELD_CONFIG, then the default. One file serves every role:
+  [common]    what every command takes: registry, namespace, identity, state, log
+  [registry], [host], [gateway]  the options of these commands by their names, as in ttl = \"10s\";
+              DIR of a host is `folder`; what is said here goes before [common]
+  [host], [plugins]  also the limits of a host, and what plugins get by default and at most
+  [client]    for every command that calls, asks or orders
+
+Options of a role have a variable each, as in JACKFIELD_HOST__ZONE for --zone of a host. Relative \
+paths in a file begin at its folder.
+
+Examples:
+  jackfield config check /etc/jackfield/jackfield.toml  ends with exit code 10 when it does not hold
+  jackfield config show host --config jackfield.toml    each value, and who says so
+  jackfield host --config jackfield.toml";
+
+pub(super) const DOCTOR: &str = "\
+Looks at the settings, the private state folder, identities and when they end, ports and who has \
+them, registries and who they are, the plugin folder, what the machine gives, and the tools that \
+build plugins. It changes nothing. Ends with exit code 11 when something is broken.
+
+Examples:
+  jackfield doctor
+  jackfield doctor plugins
+  jackfield doctor --config /etc/jackfield/jackfield.toml
+  jackfield doctor --registry 10.0.0.5:9999 --identity ./identity --json";
+
+pub(super) const IDENTITY: &str = "\
+An identity is a folder with ca.pem, cert.pem and key.pem, which --identity names. Those of one \
+authority and one domain trust each other, and nobody else. It says what its owner may act as, and \
+who that is. Nothing renews it: make it again before it ends, which `jackfield doctor` tells.
+
+Examples:
+  jackfield identity registry one --authority ./authority --out ./identity/registry
+  jackfield identity host left --authority ./authority --out ./identity/left
+  jackfield identity client ada --authority ./authority --out ./identity/ada --days 90
+  jackfield registry -l 10.0.0.5 --identity ./identity/registry";
 
 pub(super) const COMPLETIONS: &str = "\
 Completes commands and options, and the names of services and methods from the registry.

@@ -54,6 +54,28 @@ fn position_of_command(typed: &[OsString], command: &Command) -> Option<usize> {
     None
 }
 
+/// The command that is typed; empty when there is none.
+pub(crate) fn name_of_command(typed: &[OsString], command: &Command) -> String {
+    let at = position_of_command(typed, command);
+    let name = at.and_then(|at| typed[at].to_str());
+    name.unwrap_or_default().to_owned()
+}
+
+/// The last value of an option, before clap reads the line: for what decides how it is read.
+pub(crate) fn last_typed(typed: &[OsString], option: &str) -> Option<OsString> {
+    let end = typed.iter().position(|word| word == "--").unwrap_or(typed.len());
+    let mut words = typed[..end].iter();
+    let mut last = None;
+    while let Some(word) = words.next() {
+        if word == option {
+            last = words.next().cloned();
+        } else if let Some(value) = word.to_str().and_then(|word| word.strip_prefix(option)) {
+            last = value.strip_prefix('=').map(OsString::from).or(last);
+        }
+    }
+    last
+}
+
 /// The commands that take a method's arguments.
 const CALLS: [&str; 2] = ["call", "bench"];
 

@@ -23,8 +23,6 @@ pub(crate) struct DevArgs {
     /// The registry's port; 0 picks a free one
     #[arg(short, long, value_name = "PORT", default_value_t = REGISTRY_PORT)]
     pub(crate) port: u16,
-    #[command(flatten)]
-    pub(crate) settings: HostSettings,
     /// The HTTP gateway's port [default: 8080; a free one where that is taken, or with -p 0]
     #[arg(long, value_name = "PORT")]
     pub(crate) gateway_port: Option<u16>,
@@ -33,14 +31,6 @@ pub(crate) struct DevArgs {
     pub(crate) no_gateway: bool,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
-}
-
-/// Where the host's settings are.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct HostSettings {
-    /// The host's settings in TOML: its limits, and what plugins get by default and at most
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) config: Option<PathBuf>,
 }
 
 /// `registry`
@@ -103,6 +93,4 @@ pub(crate) struct HostArgs {
     /// times
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) metadata: Vec<(String, String)>,
-    #[command(flatten)]
-    pub(crate) settings: HostSettings,
 }

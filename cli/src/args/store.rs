@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueHint};
 use jackfield_registry::{EtcdConfig, StoreConfig};
 
+use crate::problem::{Outcome, Problem};
+
 /// What else can be done with a registry.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RegistryTask {
@@ -36,6 +38,17 @@ pub(crate) struct StoreArgs {
 }
 
 impl StoreArgs {
+    /// Refuses half of a pair. Clap does so of what was typed, not of the environment and a file.
+    pub(crate) fn check(&self) -> Outcome {
+        match (&self.etcd_cert, &self.etcd_key, &self.etcd_ca) {
+            (None, None, _) | (Some(_), Some(_), Some(_)) => Ok(()),
+            _ => Err(Problem::usage(
+                "a certificate for etcd needs its key and the cluster's authority",
+            )
+            .next("give --etcd-cert, --etcd-key and --etcd-ca, or only the last")),
+        }
+    }
+
     /// What was asked for, if anything.
     pub(crate) fn config(self) -> Option<StoreConfig> {
         Some(match self.store? {

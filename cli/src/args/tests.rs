@@ -5,7 +5,10 @@ use std::time::Duration;
 
 fn read(line: &str) -> Result<Cli, clap::Error> {
     let typed = line.split(' ').map(OsString::from).collect();
-    Cli::read(typed)
+    Cli::read(typed).map_err(|unread| match unread {
+        Unread::Usage(error) => error,
+        Unread::Settings(problem) => panic!("{line}: {problem:?}"),
+    })
 }
 
 fn call(line: &str) -> RequestArgs {

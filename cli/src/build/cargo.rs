@@ -64,7 +64,7 @@ fn same(manifest: &Path, project: &Path) -> bool {
 }
 
 /// Cargo would say that it cannot find crate `core`, which helps only those who know.
-async fn check_target(project: &Path) -> Outcome {
+pub(super) async fn check_target(project: &Path) -> Outcome {
     let asked = Command::new("rustc")
         .args(["--print", "target-libdir", "--target", TARGET])
         .current_dir(project)

@@ -73,8 +73,9 @@ const STAMP: &str = ".jackfield-installed";
 /// Where a project keeps its Python tools.
 const VENV: &str = ".venv";
 
-const NODE: &str = "apt install nodejs npm (or from https://nodejs.org; version 18 or newer)";
+pub(crate) const NODE: &str =
+    "apt install nodejs npm (or from https://nodejs.org; version 18 or newer)";
 
-const PYTHON: &str = "apt install python3 python3-venv (version 3.10 or newer)";
+pub(crate) const PYTHON: &str = "apt install python3 python3-venv (version 3.10 or newer)";
 
-const MAKE: &str = "apt install make";
+pub(crate) const MAKE: &str = "apt install make";

@@ -10,6 +10,7 @@ pub(crate) fn command(folder: &Path, args: &[&str]) -> Command {
         .args(args)
         .current_dir(folder)
         .env("JACKFIELD_STATE", folder.join("state"))
+        .env_remove("JACKFIELD_CONFIG")
         .env_remove("JACKFIELD_REGISTRY")
         .env_remove("JACKFIELD_IDENTITY")
         .env_remove("RUST_LOG")
