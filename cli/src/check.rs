@@ -7,7 +7,6 @@ use serde_json::{Map, Value, json};
 
 use crate::args::{CheckArgs, Common};
 use crate::exit::Exit;
-use crate::json;
 use crate::problem::{Outcome, Problem};
 use crate::terminal::Terminal;
 use crate::view::service::{self, Hidden};

@@ -102,8 +102,11 @@ fn settings() -> String {
         let options: Vec<Arg> = section.options().into_iter().filter(own).collect();
         text.push_str(match section {
             Section::Common => "For every command, where its own section says nothing.\n\n",
-            Section::Client => "The keys of `[common]`, for every command that calls, asks or orders.\n",
-            _ => "The keys of `[common]` but those of registries where there are none below, and:\n\n",
+            Section::Client => {
+                "The keys of `[common]`, for every command that calls, asks or orders.\n"
+            }
+            Section::Registry => "The keys of `[common]` but `registry` and `namespace`, and:\n\n",
+            _ => "The keys of `[common]`, and:\n\n",
         });
         if options.is_empty() {
             continue;
