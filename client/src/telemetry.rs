@@ -1,6 +1,6 @@
 //! Counters, gauges and histograms of the client, through the `metrics` facade.
 //!
-//! The names are in [`TABLE`], and in `docs/client.md` for those who look at them. What a call
+//! The names are in [`TABLE`], and in `docs/metrics.md` for those who look at them. What a call
 //! reports to is looked up once for each service and endpoint, from the recorder that is installed
 //! then; without one, reporting is a branch that is not taken. The number of time series is bounded
 //! whatever is called: services and endpoints beyond [`MOST`] count as `other`.
@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
+use jackfield_wire::metric::{Metric, MetricKind};
 use jackfield_wire::{ServiceName, Status};
 use metrics::{Counter, Gauge, Histogram, Unit};
 
@@ -206,20 +207,14 @@ fn get_or_add<K: Clone + Eq + std::hash::Hash, V>(
 }
 
 fn describe() {
-    for (kind, name, unit, _, text) in TABLE {
+    for Metric { kind, name, unit, text, .. } in TABLE {
+        let unit = Unit::from_string(unit).unwrap_or(Unit::Count);
         match kind {
-            Kind::Counter => metrics::describe_counter!(name, unit, text),
-            Kind::Gauge => metrics::describe_gauge!(name, unit, text),
-            Kind::Histogram => metrics::describe_histogram!(name, unit, text),
+            MetricKind::Counter => metrics::describe_counter!(name, unit, text),
+            MetricKind::Gauge => metrics::describe_gauge!(name, unit, text),
+            MetricKind::Histogram => metrics::describe_histogram!(name, unit, text),
         }
     }
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Counter,
-    Gauge,
-    Histogram,
 }
 
 /// Services, and endpoints of each, that get time series of their own. A recorder keeps each for
@@ -240,20 +235,48 @@ const EJECTIONS: &str = "jackfield_client_ejections_total";
 const EJECTED: &str = "jackfield_client_ejected";
 const REGISTRIES: &str = "jackfield_client_registries_connected";
 
-/// Kind, name, unit, labels and meaning of everything that is reported.
-const TABLE: [(Kind, &str, Unit, &str, &str); 11] = [
-    (Kind::Counter, CALLS, Unit::Count, "service, status", "Calls that have ended"),
-    (Kind::Histogram, CALL_DURATION, Unit::Seconds, "service", "Calls, with all their attempts"),
-    (Kind::Gauge, CALLS_IN_FLIGHT, Unit::Count, "service", "Calls that run"),
-    (Kind::Counter, RETRIES, Unit::Count, "service", "Attempts beyond the first of their call"),
-    (Kind::Counter, ATTEMPTS, Unit::Count, "service, endpoint, status", "Attempts that have ended"),
-    (Kind::Histogram, ATTEMPT_DURATION, Unit::Seconds, "service, endpoint", "Attempts"),
-    (Kind::Counter, DIALS, Unit::Count, "outcome", "Connections tried"),
-    (Kind::Gauge, CONNECTIONS, Unit::Count, "", "Connections to hosts that are held"),
-    (Kind::Counter, EJECTIONS, Unit::Count, "reason", "Times that anyone was left out"),
-    (Kind::Gauge, EJECTED, Unit::Count, "", "Instances and addresses that are left out"),
-    (Kind::Gauge, REGISTRIES, Unit::Count, "", "Registries that are being watched"),
+/// Everything that is reported.
+const TABLE: [Metric; 11] = [
+    metric(MetricKind::Counter, CALLS, "count", "service, status", "Calls that have ended"),
+    metric(
+        MetricKind::Histogram,
+        CALL_DURATION,
+        "seconds",
+        "service",
+        "Calls, with all their attempts",
+    ),
+    metric(MetricKind::Gauge, CALLS_IN_FLIGHT, "count", "service", "Calls that run"),
+    metric(
+        MetricKind::Counter,
+        RETRIES,
+        "count",
+        "service",
+        "Attempts beyond the first of their call",
+    ),
+    metric(
+        MetricKind::Counter,
+        ATTEMPTS,
+        "count",
+        "service, endpoint, status",
+        "Attempts that have ended",
+    ),
+    metric(MetricKind::Histogram, ATTEMPT_DURATION, "seconds", "service, endpoint", "Attempts"),
+    metric(MetricKind::Counter, DIALS, "count", "outcome", "Connections tried"),
+    metric(MetricKind::Gauge, CONNECTIONS, "count", "", "Connections to hosts that are held"),
+    metric(MetricKind::Counter, EJECTIONS, "count", "reason", "Times that anyone was left out"),
+    metric(MetricKind::Gauge, EJECTED, "count", "", "Instances and addresses that are left out"),
+    metric(MetricKind::Gauge, REGISTRIES, "count", "", "Registries that are being watched"),
 ];
+
+const fn metric(
+    kind: MetricKind,
+    name: &'static str,
+    unit: &'static str,
+    labels: &'static str,
+    text: &'static str,
+) -> Metric {
+    Metric { kind, name, unit, labels, text }
+}
 
 #[cfg(test)]
 mod tests {
@@ -261,14 +284,9 @@ mod tests {
 
     #[test]
     fn the_documentation_lists_every_metric_as_it_is() {
-        let document = include_str!("../../docs/client.md");
-        for (kind, name, unit, labels, text) in TABLE {
-            let (kind, unit) = (format!("{kind:?}").to_lowercase(), unit.as_str());
-            let row = format!("| `{name}` | {kind} | {unit} | {labels} | {text} |");
-            assert!(
-                document.contains(&row.replace("|  |", "| |")),
-                "missing in docs/client.md: {row}"
-            );
+        let document = include_str!("../../docs/metrics.md");
+        for metric in TABLE {
+            assert!(document.contains(&metric.row()), "not in docs/metrics.md: {}", metric.row());
         }
         assert_eq!(document.matches("| `jackfield_client_").count(), TABLE.len());
     }

@@ -50,6 +50,7 @@ type Watched = watch::Sender<Traffic>;
 impl Connections {
     /// Serves one connection to its end.
     pub(crate) async fn serve(&self, stream: TcpStream, peer: IpAddr) {
+        let _counted = self.desk.telemetry.connection();
         // Without it small answers wait for acknowledgements; it only fails on a dead connection.
         _ = stream.set_nodelay(true);
         let traffic = Arc::new(Watched::default());

@@ -26,8 +26,10 @@ mod reply;
 mod routes;
 mod server;
 mod services;
+mod telemetry;
 mod wishes;
 
 pub use config::{GatewayConfig, GatewayLimits, Origin, OriginError, Reach};
 pub use mcp::{McpConfig, StdioError, serve_stdio};
 pub use server::{Drained, Gateway, SpawnError};
+pub use telemetry::{GatewayMonitor, NotReady};

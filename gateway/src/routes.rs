@@ -20,6 +20,7 @@ use crate::mcp::{McpHttp, Toolbox};
 use crate::problem::{self, Problem};
 use crate::rate::Rate;
 use crate::reply::{self, Reply};
+use crate::telemetry::Telemetry;
 use crate::{health, services};
 
 /// What every request shares.
@@ -33,6 +34,7 @@ pub(crate) struct Desk {
     pub(crate) rate: Option<Mutex<Rate>>,
     pub(crate) in_flight: Arc<Semaphore>,
     pub(crate) mcp: McpHttp,
+    pub(crate) telemetry: Telemetry,
 }
 
 impl Desk {
@@ -47,6 +49,7 @@ impl Desk {
             rate: config.limits.rate.map(|rate| Mutex::new(Rate::new(rate))),
             in_flight: Arc::new(Semaphore::new(config.limits.in_flight)),
             limits: config.limits,
+            telemetry: Telemetry::new(),
             names: config.names,
             origins: config.origins,
         }
@@ -54,6 +57,13 @@ impl Desk {
 
     /// Answers one request of `peer`.
     pub(crate) async fn answer(&self, peer: IpAddr, request: Request<Incoming>) -> Reply {
+        let counted = self.telemetry.request(request.uri().path());
+        let answer = self.admit(peer, request).await;
+        counted.ended(answer.status());
+        answer
+    }
+
+    async fn admit(&self, peer: IpAddr, request: Request<Incoming>) -> Reply {
         let admitted = match admission::check(self, request.uri(), request.headers()) {
             Ok(admitted) => admitted,
             Err(problem) => return admission::finish(problem.reply(), &Admitted::Other),

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::{GatewayConfig, Reach};
 use crate::connection::Connections;
 use crate::routes::Desk;
+use crate::telemetry::GatewayMonitor;
 
 /// A running gateway. Dropped, it ends at once.
 pub struct Gateway {
@@ -83,6 +84,11 @@ impl Gateway {
         self.local
     }
 
+    /// What looks at it for probes.
+    pub fn monitor(&self) -> GatewayMonitor {
+        GatewayMonitor { shared: Arc::downgrade(&self.shared) }
+    }
+
     /// Takes no more connections, lets requests finish for at most `grace`, then cuts them off.
     /// Returns when nothing runs any more, to a second caller too.
     ///
@@ -128,7 +134,10 @@ async fn accept(listener: TcpListener, shared: Arc<Connections>) {
                         drop(place);
                     });
                 }
-                Err(_) => refuse(stream),
+                Err(_) => {
+                    shared.desk.telemetry.refused();
+                    refuse(stream);
+                }
             },
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");

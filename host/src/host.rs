@@ -29,10 +29,12 @@ use crate::keeper;
 use crate::kept::{self, Kept};
 use crate::lane::Lane;
 use crate::limits::LimitError;
+use crate::monitor::HostMonitor;
 use crate::plugin::{Loader, Plugin};
-use crate::registration::{HostPlace, Registration};
+use crate::registration::{HostPlace, Link, Registration};
 use crate::reload::{self, Reload, Workshop};
 use crate::stats::{HostStats, ServiceStats, VersionStats};
+use crate::telemetry::Telemetry;
 
 /// A running host.
 pub struct Host {
@@ -42,6 +44,7 @@ pub struct Host {
     stores: Stores,
     events: broadcast::Sender<HostEvent>,
     settled: watch::Receiver<bool>,
+    link: watch::Receiver<Link>,
     registration: Part,
     reload: Part,
     tending: Part,
@@ -150,7 +153,9 @@ impl Host {
         let server = Server::spawn(server_config(&config), Arc::clone(&dispatch))?;
         let (settle, settled) = watch::channel(false);
         let address = config.advertise.unwrap_or(server.local_addr());
-        let registration = registration(&config, address, &catalog, &events)?;
+        let none = if config.registries.is_empty() { Link::Unwanted } else { Link::Never };
+        let (registers, link) = watch::channel(none);
+        let registration = registration(&config, address, &catalog, (&events, registers))?;
         let reload = Reload {
             folder: config.folder,
             workshop: Workshop {
@@ -178,6 +183,7 @@ impl Host {
             stores,
             events,
             settled,
+            link,
             registration,
             reload,
             tending,
@@ -239,6 +245,18 @@ impl Host {
     pub fn report(&self) -> HostReport {
         let report = self.dispatch.reporter().report(None);
         report.expect("only a service that is named can be missing")
+    }
+
+    /// What looks at it for probes and exporters. To be made when the recorder of the `metrics`
+    /// facade is installed.
+    pub fn monitor(&self) -> HostMonitor {
+        HostMonitor {
+            dispatch: Arc::downgrade(&self.dispatch),
+            catalog: Arc::clone(&self.catalog),
+            settled: self.settled.clone(),
+            link: self.link.clone(),
+            telemetry: Telemetry::new(),
+        }
     }
 
     /// Instances of guests that there are now. When no call runs it is what is kept warm: anything
@@ -311,7 +329,7 @@ fn registration(
     config: &HostConfig,
     address: SocketAddr,
     catalog: &Arc<Catalog>,
-    events: &broadcast::Sender<HostEvent>,
+    (events, link): (&broadcast::Sender<HostEvent>, watch::Sender<Link>),
 ) -> Result<Part, SpawnError> {
     if config.registries.is_empty() {
         return Ok(Part { stop: CancellationToken::new(), task: JoinSet::new() });
@@ -331,6 +349,7 @@ fn registration(
             metadata: config.metadata.clone(),
         },
         events: events.clone(),
+        link,
     };
     Ok(Part::spawn(|stop| registration.run(stop)))
 }

@@ -4,6 +4,7 @@
 //! and calls in flight finish on the old version; take it away and the service drains.
 //!
 //! - [`Host`]: starts, serves, shuts down.
+//! - [`HostMonitor`]: whether it is ready, and how it fares.
 //! - [`check`]: what a host would say of one file, without a host.
 //! - [`LocalHost`]: one plugin, called without a network.
 //! - [`documented`]: a component with the text of its WIT.
@@ -34,11 +35,13 @@ mod lane;
 mod limits;
 mod local;
 mod manifest;
+mod monitor;
 mod plugin;
 mod registration;
 mod reload;
 mod stats;
 mod tally;
+mod telemetry;
 mod value;
 
 pub use catalog::RejectedFile;
@@ -56,6 +59,7 @@ pub use manifest::{
     LimitOverrides, Manifest, NetworkHost, Place, PluginDefaults, PluginSettings, Problem,
     SettingsError,
 };
+pub use monitor::{HostMonitor, NotReady};
 pub use plugin::{MissingImport, MissingImports, Rejection, documented};
 pub use registration::{InstanceMetadata, MetadataError};
 pub use reload::goes_on;

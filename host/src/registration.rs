@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jackfield_transport::{Backoff, CloseCode, Connection, Dialer, Role, chain};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::Catalog;
@@ -31,6 +31,20 @@ pub(crate) struct Registration {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) place: HostPlace,
     pub(crate) events: broadcast::Sender<HostEvent>,
+    pub(crate) link: watch::Sender<Link>,
+}
+
+/// How a host stands with registries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Link {
+    /// It was told of none.
+    Unwanted,
+    /// None has taken its services so far.
+    Never,
+    /// One has them.
+    Held,
+    /// The one that had them cannot be reached.
+    Lost,
 }
 
 impl Registration {
@@ -109,6 +123,7 @@ impl Registration {
 
     fn say_registered(&self, registry: &str, services: usize) {
         tracing::info!(registry, services, "registered");
+        self.link.send_replace(Link::Held);
         let event = HostEvent::Registered { registry: registry.into(), services };
         // Nobody has to listen.
         let _ = self.events.send(event);
@@ -117,6 +132,13 @@ impl Registration {
     /// Says it once for each outage, however many attempts that takes.
     fn say_lost(&self, registry: &str, lost: &Lost, said: &mut bool) {
         let reason = lost.to_string();
+        self.link.send_if_modified(|link| {
+            let was_held = *link == Link::Held;
+            if was_held {
+                *link = Link::Lost;
+            }
+            was_held
+        });
         if std::mem::replace(said, true) {
             tracing::debug!(registry, "still not registered: {reason}");
             return;

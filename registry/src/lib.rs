@@ -23,9 +23,11 @@ mod server;
 mod session;
 mod status;
 mod store;
+mod telemetry;
 mod writer;
 
 pub use config::{EtcdConfig, RegistryConfig, StoreConfig};
 pub use server::{Registry, SpawnError};
 pub use status::RegistryStatus;
 pub use store::{Repaired, StoreError, repair};
+pub use telemetry::{NotReady, RegistryMonitor};

@@ -20,20 +20,26 @@ use crate::prober::Prober;
 use crate::session::{Rates, Sessions, Watches};
 use crate::status::{Refusals, RegistryStatus};
 use crate::store::{EtcdStore, MemoryStore, SqliteStore, Store, StoreError};
+use crate::telemetry::RegistryMonitor;
 use crate::writer::{View, Writer};
 
 /// A running registry. Dropping it ends everything at once; [`shutdown`](Self::shutdown) lets
 /// requests end and tells watchers.
 pub struct Registry {
     server: Server,
-    view: Arc<View>,
-    watches: Arc<Watches>,
-    refusals: Arc<Refusals>,
-    stopping: CancellationToken,
+    inside: Arc<Inside>,
     /// Ends the writer, which closes the store.
     closing: CancellationToken,
     /// The writer.
     tasks: JoinSet<()>,
+}
+
+/// What tells how a registry is.
+pub(crate) struct Inside {
+    view: Arc<View>,
+    watches: Arc<Watches>,
+    refusals: Arc<Refusals>,
+    stopping: CancellationToken,
 }
 
 impl Registry {
@@ -74,35 +80,20 @@ impl Registry {
     /// # Cost
     /// Looks at every instance, under the lock that changes need: for metrics every few seconds.
     pub fn status(&self) -> RegistryStatus {
-        let mut status = self.view.read(|core, now| {
-            let counts = core.counts();
-            RegistryStatus {
-                revision: core.revision(),
-                authoritative: core.is_authoritative(now),
-                instances: core.len(),
-                available: core.available(),
-                doubtful: core.doubtful(),
-                watches: 0,
-                registered: counts.registered,
-                heartbeats: counts.heartbeats,
-                deregistered: counts.deregistered,
-                suspected: counts.suspected,
-                expired: counts.expired,
-                refused: 0,
-                denied: 0,
-                malformed: 0,
-            }
-        });
-        status.watches = self.watches.count();
-        self.refusals.fill(&mut status);
-        status
+        self.inside.status()
+    }
+
+    /// What looks at it for probes and exporters. To be made when the recorder of the `metrics`
+    /// facade is installed.
+    pub fn monitor(&self) -> RegistryMonitor {
+        RegistryMonitor::new(Arc::downgrade(&self.inside))
     }
 
     /// Takes no new requests, ends every watch regularly, lets running requests end for `grace`,
     /// then closes all connections and the store. Nobody's instances become suspect by it.
     pub async fn shutdown(mut self, grace: Duration) -> DrainReport {
         self.server.stop_accepting();
-        self.stopping.cancel();
+        self.inside.stopping.cancel();
         let report = self.server.shutdown(grace).await;
         self.closing.cancel();
         let closed = async { while self.tasks.join_next().await.is_some() {} };
@@ -149,7 +140,45 @@ impl Registry {
         tasks.spawn(writer.run(closing.clone()));
         tasks.spawn(prober.run(closing.clone()));
         tracing::info!(address = %server.local_addr(), restored, "registry listens");
-        Ok(Self { server, view, watches, refusals, stopping, closing, tasks })
+        let inside = Arc::new(Inside { view, watches, refusals, stopping });
+        Ok(Self { server, inside, closing, tasks })
+    }
+}
+
+impl Inside {
+    pub(crate) fn status(&self) -> RegistryStatus {
+        let mut status = self.view.read(|core, now| {
+            let counts = core.counts();
+            RegistryStatus {
+                revision: core.revision(),
+                authoritative: core.is_authoritative(now),
+                instances: core.len(),
+                available: core.available(),
+                doubtful: core.doubtful(),
+                watches: 0,
+                registered: counts.registered,
+                heartbeats: counts.heartbeats,
+                deregistered: counts.deregistered,
+                suspected: counts.suspected,
+                expired: counts.expired,
+                refused: 0,
+                denied: 0,
+                malformed: 0,
+            }
+        });
+        status.watches = self.watches.count();
+        self.refusals.fill(&mut status);
+        status
+    }
+
+    /// No new requests are taken.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.stopping.is_cancelled()
+    }
+
+    /// Others change the store, and it does not answer.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.view.is_alone()
     }
 }
 

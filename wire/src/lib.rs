@@ -8,6 +8,7 @@
 //! - [`call`]: the head of a call and of its answer.
 //! - [`status`]: the closed set of outcomes, and whether the method was executed.
 //! - [`registry`]: what hosts and clients say to the registry.
+//! - [`metric`]: metrics as data.
 //! - [`name`]: checked names of services, methods and instances.
 //! - [`ty`]: component types as data, with WIT text and JSON Schema.
 //! - [`reflect`]: what a host says of its services.
@@ -16,6 +17,7 @@
 
 pub mod call;
 pub mod frame;
+pub mod metric;
 pub mod name;
 pub mod reflect;
 pub mod registry;

@@ -58,7 +58,7 @@ impl View {
         }
     }
 
-    pub(super) fn is_alone(&self) -> bool {
+    pub(crate) fn is_alone(&self) -> bool {
         *self.alone.borrow()
     }
 

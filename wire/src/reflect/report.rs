@@ -212,7 +212,8 @@ impl Latency {
 }
 
 impl LatencyBucket {
-    fn ends(&self) -> (Duration, Duration) {
+    /// Its lower and its upper end; for what is beyond the last bound both are that.
+    pub fn ends(&self) -> (Duration, Duration) {
         let last = LATENCY_BOUNDS[LATENCY_BOUNDS.len() - 1];
         let Some(high) = self.up_to_ns else {
             return (Duration::from_nanos(last), Duration::from_nanos(last));
