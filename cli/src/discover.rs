@@ -13,8 +13,8 @@ use jackfield_wire::registry::Instance;
 use crate::args::{Common, RegistryAddress};
 use crate::exit::Exit;
 use crate::problem::{Outcome, Problem};
-use crate::setup;
 use crate::signals::Signals;
+use crate::{observe, setup};
 
 /// Where to find a service.
 #[derive(Clone, Copy, Debug)]
@@ -41,9 +41,11 @@ pub(crate) fn with_client<T>(
     let runtime = setup::client_runtime()?;
     let outcome = runtime.block_on(async {
         let mut signals = Signals::listen()?;
+        let observation = observe::quietly("cli").await?;
         let client = connect(common, via).await?;
         let outcome = signals.unless(work(&client)).await;
         client.close().await;
+        observation.finish().await;
         outcome
     });
     runtime.shutdown_background();
@@ -109,6 +111,7 @@ pub(crate) async fn connect_as(name: &str, common: &Common, via: Via<'_>) -> Out
     let identity = setup::setup(common, Role::Client, name)?.identity;
     let mut builder = Client::builder()
         .identity(identity)
+        .sampling(jackfield_observe::sampling())
         .service_options(BUILTIN_SERVICE, CallOptions::new().deadline(PATIENCE));
     match via {
         Via::Direct(place) => builder = builder.direct(place),

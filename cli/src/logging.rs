@@ -1,6 +1,9 @@
 //! The log, on stderr: quiet for those who ask, informative for those who serve.
 
-use tracing_subscriber::EnvFilter;
+use jackfield_observe::SpanLayer;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::args::{Cli, Command};
 use crate::problem::{Outcome, Problem};
@@ -9,10 +12,14 @@ use crate::terminal::Terminal;
 /// Starts logging, as `--log`, RUST_LOG, the settings file or the command say.
 pub(crate) fn start(cli: &Cli, terminal: &Terminal) -> Outcome {
     let filter = filter(cli.common.log.as_deref(), &cli.command)?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(terminal.log_colors())
+        .with_filter(filter);
+    let spans = jackfield_observe::span_layer();
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(spans.map(|layer| layer.with_filter(SpanLayer::filter())))
         .try_init()
         .map_err(|error| Problem::internal(format!("cannot start the log: {error}")))
 }
@@ -31,6 +38,8 @@ fn default_filter(command: &Command) -> &'static str {
     match command {
         Command::Registry(_) | Command::Host(_) => "info",
         Command::Dev(_) => DEV,
+        // Lines on stderr would stand in the picture.
+        Command::Top(args) if !args.once && !args.json => "off",
         _ => CLIENTS,
     }
 }

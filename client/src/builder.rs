@@ -10,6 +10,7 @@ use jackfield_transport::{
     TransportLimits,
 };
 use jackfield_wire::name::NameError;
+use jackfield_wire::trace::Sampling;
 use jackfield_wire::{Namespace, ServiceName};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -48,6 +49,7 @@ pub struct ClientBuilder {
     ejection: EjectionPolicy,
     budget: RetryBudget,
     limits: TransportLimits,
+    sampling: Sampling,
     seed: Option<u64>,
 }
 
@@ -101,6 +103,7 @@ impl Default for ClientBuilder {
             ejection: EjectionPolicy::default(),
             budget: RetryBudget::default(),
             limits: TransportLimits::default(),
+            sampling: Sampling::default(),
             seed: None,
         }
     }
@@ -234,6 +237,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Which traces of its calls hosts are asked to record. Default all that the program records
+    /// itself, unless a call is part of a trace that says otherwise.
+    pub fn sampling(mut self, sampling: Sampling) -> Self {
+        self.sampling = sampling;
+        self
+    }
+
     /// Where chance starts, so that a test replays. Default: another for every client.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
@@ -275,6 +285,7 @@ impl ClientBuilder {
             frames: self.limits.frames,
             options_by_service: self.options_by_service()?,
             options: self.options,
+            sampling: self.sampling,
             tasks,
             stop,
         };

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jackfield_wire::name::{BUILTIN_SERVICE, TargetError};
 use jackfield_wire::reflect::{Rollback, ServiceInfo};
 use jackfield_wire::registry::Instance;
+use jackfield_wire::trace::Sampling;
 use jackfield_wire::{FrameLimits, ServiceName, Target};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -39,6 +40,7 @@ pub(crate) struct Inner {
     pub(crate) balancer: Arc<Balancer>,
     pub(crate) frames: FrameLimits,
     pub(crate) options: CallOptions,
+    pub(crate) sampling: Sampling,
     /// Each with `options` beneath it.
     pub(crate) options_by_service: HashMap<ServiceName, CallOptions>,
     pub(crate) tasks: TaskTracker,

@@ -155,8 +155,11 @@ impl Request {
             "jackfield_call",
             service = self.spec.target.service.as_str(),
             method = self.spec.target.method,
+            otel.kind = "client",
             trace_id = field::Empty,
             span_id = field::Empty,
+            parent_id = field::Empty,
+            sampled = field::Empty,
             status = field::Empty,
             attempts = field::Empty,
         );
@@ -164,18 +167,22 @@ impl Request {
         if span.is_disabled() {
             return span;
         }
-        let id = self.client.inner.balancer.moment().entropy.max(1);
-        let trace = self.spec.trace.and_then(|trace| trace.child(id)).or_else(|| {
-            let high = u128::from(self.client.inner.balancer.moment().entropy) << 64;
-            TraceContext::new(
-                high | u128::from(self.client.inner.balancer.moment().entropy),
-                id,
-                true,
-            )
-        });
-        if let Some(trace) = trace {
-            span.record("trace_id", field::display(format_args!("{:032x}", trace.trace_id())));
+        let entropy = || self.client.inner.balancer.moment().entropy;
+        let (above, id) = (self.spec.trace, entropy().max(1));
+        let trace_id = above.map_or_else(
+            || u128::from(entropy()) << 64 | u128::from(entropy()),
+            |above| above.trace_id(),
+        );
+        let said = above.map(|above| above.is_sampled());
+        let sampled = self.client.inner.sampling.takes(said, trace_id);
+        let trace = TraceContext::new(trace_id, id, sampled);
+        if trace.is_some() {
+            span.record("trace_id", field::display(format_args!("{trace_id:032x}")));
             span.record("span_id", field::display(format_args!("{id:016x}")));
+            span.record("sampled", sampled);
+        }
+        if let Some(above) = above {
+            span.record("parent_id", field::display(format_args!("{:016x}", above.parent_id())));
         }
         self.spec.trace = trace;
         span

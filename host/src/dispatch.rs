@@ -32,7 +32,7 @@ use jackfield_wire::{
 };
 use tokio::sync::broadcast;
 use tokio::time::Instant;
-use tracing::Instrument;
+use tracing::{Instrument, Span, field};
 
 use crate::breaker::Outcome;
 use crate::catalog::Catalog;
@@ -234,7 +234,11 @@ impl Dispatch {
         // Nobody listens to most spans, and to move a call into one costs as much as to make it.
         let end = match span.is_disabled() {
             true => self.counted(call, request, peer).await,
-            false => self.counted(call, request, peer).instrument(span).await,
+            false => {
+                let end = self.counted(call, request, peer).instrument(span.clone()).await;
+                span.record("status", status(&end).name());
+                end
+            }
         };
         Reply { end: end.unwrap_or_else(End::Fault), generation }
     }
@@ -279,11 +283,7 @@ impl Dispatch {
         let plugin = Arc::clone(&call.plugin);
         let counted = plugin.tally(call.method).begin(call.began);
         let end = self.call(&plugin, call, request, peer).await;
-        counted.ended(match &end {
-            Ok(End::Value(_)) => Status::Ok,
-            Ok(End::Application(_)) => Status::Application,
-            Ok(End::Fault(fault)) | Err(fault) => fault.failure().status,
-        });
+        counted.ended(status(&end));
         end
     }
 
@@ -301,11 +301,19 @@ impl Dispatch {
         let permit = self.enter(&call).await?;
         let watching = plugin.watch().admit(peer).map_err(refused)?;
         let arguments = arguments::checked(&self.lane, &call, request).await?;
-        let end = match plugin.keeper().shared() {
-            Some(shared) => {
-                together::guest(&self.lane, shared, &call, arguments, &self.limits, permit).await
+        let guest = async {
+            match plugin.keeper().shared() {
+                Some(shared) => {
+                    together::guest(&self.lane, shared, &call, arguments, &self.limits, permit)
+                        .await
+                }
+                None => run::guest(&self.lane, call, arguments, &self.limits, permit).await,
             }
-            None => run::guest(&self.lane, call, arguments, &self.limits, permit).await,
+        };
+        let span = tracing::debug_span!("guest");
+        let end = match span.is_disabled() {
+            true => guest.await,
+            false => guest.instrument(span).await,
         };
         let (outcome, message) = match &end {
             Ok(_) => (Outcome::Good, ""),
@@ -336,6 +344,15 @@ impl Dispatch {
                 Err(Failure::not_executed(Status::DeadlineExceeded, text).into())
             }
         }
+    }
+}
+
+/// How a call ended.
+fn status(end: &Result<End, Fault>) -> Status {
+    match end {
+        Ok(End::Value(_)) => Status::Ok,
+        Ok(End::Application(_)) => Status::Application,
+        Ok(End::Fault(fault)) | Err(fault) => fault.failure().status,
     }
 }
 
@@ -370,11 +387,23 @@ impl Call {
         &self.plugin.methods()[self.method]
     }
 
-    fn span(&self, trace: Option<TraceContext>) -> tracing::Span {
-        let service = self.plugin.service().as_str();
-        let method = self.method().info().name.as_str();
-        let trace =
-            trace.map(|trace| tracing::field::display(format!("{:032x}", trace.trace_id())));
-        tracing::debug_span!("call", id = self.id, service, method, trace)
+    fn span(&self, trace: Option<TraceContext>) -> Span {
+        let span = tracing::debug_span!(
+            "call",
+            id = self.id,
+            service = self.plugin.service().as_str(),
+            method = self.method().info().name.as_str(),
+            otel.kind = "server",
+            trace_id = field::Empty,
+            parent_id = field::Empty,
+            sampled = field::Empty,
+            status = field::Empty,
+        );
+        if let Some(trace) = trace.filter(|_| !span.is_disabled()) {
+            span.record("trace_id", field::display(format_args!("{:032x}", trace.trace_id())));
+            span.record("parent_id", field::display(format_args!("{:016x}", trace.parent_id())));
+            span.record("sampled", trace.is_sampled());
+        }
+        span
     }
 }

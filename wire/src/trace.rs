@@ -22,9 +22,69 @@ impl TraceContext {
         self.trace
     }
 
+    /// The span that the call is made in.
+    pub fn parent_id(&self) -> u64 {
+        self.parent
+    }
+
+    /// Whether whoever began the trace wants it to be recorded.
+    pub fn is_sampled(&self) -> bool {
+        self.flags & 1 == 1
+    }
+
     /// The same trace, seen from the span `parent`; `None` when that is zero.
     pub fn child(&self, parent: u64) -> Option<Self> {
         (parent != 0).then_some(Self { parent, ..*self })
+    }
+}
+
+/// Which traces are recorded: a share of those that begin here, and those of callers as they say or
+/// by the same share. Pure: the same trace has the same answer everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sampling {
+    /// Of 2^63, as OpenTelemetry counts.
+    bound: u64,
+    heeds_callers: bool,
+}
+
+impl Default for Sampling {
+    /// All, unless a caller says otherwise.
+    fn default() -> Self {
+        Self { bound: 1 << 63, heeds_callers: true }
+    }
+}
+
+impl Sampling {
+    /// Records this share of traces, from 0 to 1.
+    #[must_use]
+    pub fn share(self, share: f64) -> Self {
+        const ALL: f64 = (1_u64 << 63) as f64;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "from 0 to 2^63; what is no number becomes 0"
+        )]
+        let bound = (share.clamp(0.0, 1.0) * ALL) as u64;
+        Self { bound, ..self }
+    }
+
+    /// Records by the share alone, whatever callers say.
+    #[must_use]
+    pub fn alone(self) -> Self {
+        Self { heeds_callers: false, ..self }
+    }
+
+    /// Whether the trace `trace_id` is recorded, of which a caller said so or not; `None` when it
+    /// begins here.
+    pub fn takes(&self, caller: Option<bool>, trace_id: u128) -> bool {
+        match caller {
+            Some(said) if self.heeds_callers => said,
+            _ => {
+                #[expect(clippy::cast_possible_truncation, reason = "its lower half is random")]
+                let low = trace_id as u64;
+                (low >> 1) < self.bound
+            }
+        }
     }
 }
 
@@ -73,6 +133,19 @@ mod tests {
     fn the_standards_example_reads_and_prints_the_same() {
         let context: TraceContext = EXAMPLE.parse().unwrap();
         assert_eq!(context.to_string(), EXAMPLE);
+    }
+
+    #[test]
+    fn a_share_of_new_traces_is_recorded_and_those_of_callers_as_they_say() {
+        let low = |part: u128| part << 1;
+        let half = Sampling::default().share(0.5);
+        assert!(half.takes(None, low(1 << 61)) && !half.takes(None, low(1 << 62)));
+        assert!(half.takes(Some(true), u128::MAX) && !half.takes(Some(false), 0));
+        assert!(!half.alone().takes(Some(true), u128::MAX) && half.alone().takes(Some(false), 0));
+        let (all, none) = (Sampling::default(), Sampling::default().share(0.0));
+        for id in [1, u128::MAX] {
+            assert!(all.takes(None, id) && !none.takes(None, id), "{id}");
+        }
     }
 
     #[test]
