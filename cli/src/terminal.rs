@@ -87,6 +87,16 @@ impl Terminal {
         self.stdout.is_terminal
     }
 
+    /// Whether a person reads stdout and types on stdin.
+    pub(crate) fn is_dialogue(&self) -> bool {
+        self.stdout.is_terminal && io::stdin().is_terminal()
+    }
+
+    /// Whether stdout may have colours.
+    pub(crate) fn colors(&self) -> bool {
+        self.stdout.colors
+    }
+
     /// Whether the log on stderr may have colours.
     pub(crate) fn log_colors(&self) -> bool {
         self.stderr.colors
