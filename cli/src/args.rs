@@ -10,6 +10,7 @@ mod operate;
 pub(crate) mod rest;
 mod serve;
 mod store;
+mod top;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -33,8 +34,9 @@ pub(crate) use operate::{
     DeregisterArgs, InstanceArgs, InstanceCommand, InstanceSetArgs, RegisterArgs, ServiceArgs,
     ServiceCommand, ServiceSetArgs, Setting, WatchArgs,
 };
-pub(crate) use serve::{DevArgs, HostArgs, RegistryArgs};
+pub(crate) use serve::{DevArgs, HostArgs, MetricsArgs, RegistryArgs};
 pub(crate) use store::RegistryTask;
+pub(crate) use top::{Column, TopArgs, View};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -131,6 +133,9 @@ pub(crate) enum Command {
     /// Show changes of services and settings as they happen
     #[command(after_help = help::WATCH)]
     Watch(WatchArgs),
+    /// Show live how services, methods and hosts fare: rates, latency, errors, memory, traps
+    #[command(after_help = help::TOP)]
+    Top(TopArgs),
     /// Register an endpoint that is no wasm host, such as a model server
     #[command(after_help = help::REGISTER)]
     Register(RegisterArgs),

@@ -21,6 +21,7 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use crate::args::{Common, DevArgs, GATEWAY_PORT, REGISTRY_PORT, RegistryAddress};
 use crate::exit::Exit;
+use crate::observe::{self, Gated, Hosted, Registering};
 use crate::problem::{Outcome, Problem, enumerate};
 use crate::project::Project;
 use crate::signals::{GRACE, Signals};
@@ -59,9 +60,15 @@ impl Dev<'_> {
         if let Some(builder) = &builder {
             signals.unless(builder.build()).await?;
         }
+        let observation = observe::start("dev", &self.args.metrics, &self.terminal).await?;
         let registry = self.registry().await?;
+        observation.watch(Registering(registry.monitor()));
         let gateway = self.gateway(registry.local_addr()).await?;
+        if let Some((gateway, _)) = &gateway {
+            observation.watch(Gated(gateway.monitor()));
+        }
         let host = self.host(registry.local_addr()).await?;
+        observation.watch(Hosted(host.monitor()));
         let url = gateway.as_ref().map(|(gateway, _)| format!("http://{}", gateway.local_addr()));
         let ended =
             self.watch(&registry, &host, url.as_deref(), (&mut signals, builder.as_mut())).await;
@@ -70,6 +77,7 @@ impl Dev<'_> {
         }
         host::stop(host, &mut signals, &self.terminal).await?;
         signals.insist(&self.terminal, registry.shutdown(GRACE)).await;
+        observation.finish().await;
         ended
     }
 
@@ -124,6 +132,7 @@ impl Dev<'_> {
         }
         let identity = setup::local(&setup::state(self.common)?, Role::Client, "gateway")?;
         let builder = Client::builder().identity(identity).registry(registry.to_string());
+        let builder = builder.sampling(jackfield_observe::sampling());
         let client =
             builder.build().await.map_err(|error| Problem::caused(Exit::Internal, &error))?;
         let spawned = match self.args.gateway_port {

@@ -9,6 +9,7 @@ use jackfield_gateway::{Drained, Gateway, GatewayConfig, Reach, SpawnError};
 use crate::args::{Common, GatewayArgs};
 use crate::discover::{self, Via};
 use crate::exit::Exit;
+use crate::observe::{self, Gated};
 use crate::problem::{Outcome, Problem};
 use crate::setup;
 use crate::signals::{GRACE, Signals};
@@ -21,6 +22,7 @@ pub(crate) fn run(args: GatewayArgs, common: &Common, terminal: Terminal) -> Out
 
 async fn serve(args: GatewayArgs, common: &Common, terminal: Terminal) -> Outcome {
     let mut signals = Signals::listen()?;
+    let observation = observe::start("gateway", &args.metrics, &terminal).await?;
     let mut config = GatewayConfig::new(SocketAddr::new(args.listen, args.port));
     if args.open_to_network {
         config.reach = Reach::Anybody;
@@ -32,9 +34,14 @@ async fn serve(args: GatewayArgs, common: &Common, terminal: Terminal) -> Outcom
     let gateway = spawned.map_err(|error| spawn_problem(&error))?;
     let address = gateway.local_addr();
     terminal.out(format!("gateway listening on {address} (http://{address}/openapi.json)"))?;
+    observation.watch(Gated(gateway.monitor()));
+    observation.say_ready(&format!("listening on {address}"));
     signals.next().await;
+    observation.say_stopping();
     terminal.err("stopping: finishing requests; a second signal stops it at once")?;
-    stop(gateway, client, &mut signals, &terminal).await
+    stop(gateway, client, &mut signals, &terminal).await?;
+    observation.finish().await;
+    Ok(())
 }
 
 /// Finishes the requests in flight.

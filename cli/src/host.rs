@@ -8,8 +8,9 @@ use std::path::Path;
 use jackfield_host::{Compiler, Host, HostConfig, HostFile, InstanceMetadata, SpawnError};
 use jackfield_transport::{DrainReport, Role};
 
-use crate::args::{Common, HostArgs};
+use crate::args::{Common, HostArgs, MetricsArgs};
 use crate::exit::Exit;
+use crate::observe::{self, Hosted};
 use crate::problem::{Outcome, Problem};
 use crate::setup::{self, Setup};
 use crate::signals::{GRACE, Signals};
@@ -33,21 +34,27 @@ pub(crate) fn run(args: HostArgs, common: &Common, terminal: Terminal) -> Outcom
     config.compiler = compiler();
     config.accept_breaking_changes = args.accept_breaking_changes;
     config.operators = args.operator;
-    setup::serving_runtime()?.block_on(serve(config, terminal))
+    setup::serving_runtime()?.block_on(serve(config, &args.metrics, terminal))
 }
 
-async fn serve(config: HostConfig, terminal: Terminal) -> Outcome {
+async fn serve(config: HostConfig, metrics: &MetricsArgs, terminal: Terminal) -> Outcome {
     let mut signals = Signals::listen()?;
+    let observation = observe::start("host", metrics, &terminal).await?;
     let name = config.identity.id().name().to_owned();
     let host = Host::spawn(config).await.map_err(|error| spawn_problem(&error))?;
+    observation.watch(Hosted(host.monitor()));
     tokio::select! {
         () = host.settled() => {
+            observation.say_ready(&format!("serving on {}", host.local_addr()));
             terminal.out(format!("host {name} listening on {}", host.local_addr()))?;
             signals.next().await;
         }
         _ = signals.next() => {}
     }
-    stop(host, &mut signals, &terminal).await
+    observation.say_stopping();
+    stop(host, &mut signals, &terminal).await?;
+    observation.finish().await;
+    Ok(())
 }
 
 /// Leaves the registry and finishes the calls in flight.

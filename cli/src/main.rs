@@ -26,6 +26,7 @@ mod logging;
 mod ls;
 mod mcp;
 mod new;
+mod observe;
 mod operator;
 mod problem;
 mod project;
@@ -40,6 +41,7 @@ mod signals;
 mod table;
 mod terminal;
 mod test;
+mod top;
 mod view;
 mod watch;
 mod words;
@@ -91,6 +93,7 @@ fn run(cli: Cli, terminal: Terminal) -> Outcome {
         Command::Ls(args) => ls::run(args, common, terminal),
         Command::Describe(args) => describe::run(args, common, terminal),
         Command::Rollback(args) => rollback::run(args, common, terminal),
+        Command::Top(args) => top::run(args, common, terminal),
         Command::Watch(args) => watch::run(args, common, terminal),
         Command::Register(args) => register::run(args, common, terminal),
         Command::Deregister(args) => register::take_back(args, common, terminal),

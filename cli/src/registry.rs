@@ -6,8 +6,9 @@ use std::path::Path;
 use jackfield_registry::{Registry, RegistryConfig, SpawnError, StoreConfig, StoreError};
 use jackfield_transport::{Role, StateDir};
 
-use crate::args::{Common, RegistryArgs, RegistryTask};
+use crate::args::{Common, MetricsArgs, RegistryArgs, RegistryTask};
 use crate::exit::Exit;
+use crate::observe::{self, Registering};
 use crate::problem::{Outcome, Problem};
 use crate::setup;
 use crate::signals::{GRACE, Signals};
@@ -25,16 +26,21 @@ pub(crate) fn run(args: RegistryArgs, common: &Common, terminal: Terminal) -> Ou
     config.ttl = args.ttl;
     config.heartbeat = args.heartbeat;
     config.operators = args.operator;
-    setup::server_runtime()?.block_on(serve(config, terminal))
+    setup::server_runtime()?.block_on(serve(config, &args.metrics, terminal))
 }
 
-async fn serve(config: RegistryConfig, terminal: Terminal) -> Outcome {
+async fn serve(config: RegistryConfig, metrics: &MetricsArgs, terminal: Terminal) -> Outcome {
     let mut signals = Signals::listen()?;
+    let observation = observe::start("registry", metrics, &terminal).await?;
     let registry = Registry::spawn(config).map_err(|error| spawn_problem(&error))?;
+    observation.watch(Registering(registry.monitor()));
     terminal.out(format!("registry listening on {}", registry.local_addr()))?;
+    observation.say_ready(&format!("listening on {}", registry.local_addr()));
     signals.next().await;
+    observation.say_stopping();
     terminal.err("stopping: hosts and clients go on with what they know")?;
     signals.insist(&terminal, registry.shutdown(GRACE)).await;
+    observation.finish().await;
     Ok(())
 }
 

@@ -16,10 +16,14 @@ mod gateway;
 mod grants;
 mod identity;
 mod mcp;
+mod metrics;
+mod notify;
 mod outages;
 mod registries;
 mod reload;
 mod rolling;
+mod top;
+mod traces;
 
 #[path = "../../registry/tests/stage/etcd.rs"]
 mod etcd;

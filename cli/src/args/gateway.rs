@@ -10,7 +10,7 @@ use jackfield_gateway::{GatewayLimits, Origin};
 use jackfield_wire::ServiceName;
 use jackfield_wire::units::{parse_duration, parse_size};
 
-use super::{GATEWAY_PORT, RegistryAddress};
+use super::{GATEWAY_PORT, MetricsArgs, RegistryAddress};
 use crate::complete;
 
 /// `gateway`
@@ -30,6 +30,8 @@ pub(crate) struct GatewayArgs {
     pub(crate) open_to_network: bool,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
+    #[command(flatten)]
+    pub(crate) metrics: MetricsArgs,
 }
 
 /// `mcp`

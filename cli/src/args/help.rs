@@ -29,7 +29,8 @@ Environment:
   JACKFIELD_STATE     as --state
   JACKFIELD_IDENTITY  as --identity
   RUST_LOG            as --log
-  NO_COLOR            no colours unless --color always";
+  NO_COLOR            no colours unless --color always
+  OTEL_…              traces and metrics over OTLP (docs/metrics.md)";
 
 pub(super) const DEV: &str = "\
 Everything stays on this machine and ends with Ctrl-C. A file that is added, replaced or removed \
@@ -41,6 +42,16 @@ Examples:
   jackfield dev -p 0            with any free port for the registry
   jackfield dev --no-gateway    without HTTP
   jackfield dev --watch hello   build the project `hello`, serve it, and build it on every change";
+
+pub(super) const TOP: &str = "\
+Asks every host that the registry knows, once a second, for its numbers. ? shows the keys.
+
+Examples:
+  jackfield top
+  jackfield top calc --view methods --sort p99
+  jackfield top --once --view hosts
+  jackfield top --json --every 10s   rates over ten seconds, for programs
+  jackfield top --direct 127.0.0.1:4433";
 
 pub(super) const REGISTRY: &str = "\
 Prints one line on stdout when it is ready. Ctrl-C or SIGTERM end it; hosts and clients go on with \
@@ -66,6 +77,7 @@ signal ends it at once.
 Examples:
   jackfield host plugins
   jackfield host plugins --name left --registry 127.0.0.1:9999
+  jackfield host plugins --metrics 127.0.0.1:9464  for Prometheus, and for probes
   jackfield host plugins --zone eu-1a --metadata tier=gold --metadata disk=ssd
   jackfield host plugins -l 10.0.0.6 -p 4433 --identity ./identity --registry 10.0.0.5:9999";
 
@@ -80,6 +92,7 @@ Examples:
   curl http://127.0.0.1:8080/openapi.json
   jackfield gateway -p 8081 --registry 10.0.0.5:9999 --identity ./identity
   jackfield gateway --allow-origin http://localhost:5173  for a page of your own
+  jackfield gateway --metrics 127.0.0.1:9464  for Prometheus, and for probes
   jackfield gateway -l 0.0.0.0 --open-to-network --allow-host api.internal --rate 50";
 
 pub(super) const MCP: &str = "\

@@ -1,6 +1,6 @@
 //! What is typed to run a registry, a host, or both.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,6 +31,16 @@ pub(crate) struct DevArgs {
     pub(crate) no_gateway: bool,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
+    #[command(flatten)]
+    pub(crate) metrics: MetricsArgs,
+}
+
+/// Where operators look.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct MetricsArgs {
+    /// Serve metrics for Prometheus, and probes, over HTTP there: /metrics, /healthz, /readyz
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) metrics: Option<SocketAddr>,
 }
 
 /// `registry`
@@ -57,6 +67,8 @@ pub(crate) struct RegistryArgs {
     /// [default: every client of this user; with --identity, nobody]
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) operator: Vec<String>,
+    #[command(flatten)]
+    pub(crate) metrics: MetricsArgs,
 }
 
 /// `host`
@@ -85,7 +97,7 @@ pub(crate) struct HostArgs {
     pub(crate) operator: Vec<String>,
     /// The address that clients shall use, where it is not the one listened on
     #[arg(long, value_name = "ADDR:PORT")]
-    pub(crate) advertise: Option<std::net::SocketAddr>,
+    pub(crate) advertise: Option<SocketAddr>,
     /// Which part of the network it is in: clients can prefer hosts of their own
     #[arg(long, value_name = "ZONE")]
     pub(crate) zone: Option<String>,
@@ -93,4 +105,6 @@ pub(crate) struct HostArgs {
     /// times
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) metadata: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) metrics: MetricsArgs,
 }

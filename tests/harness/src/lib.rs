@@ -108,8 +108,23 @@ impl Stage {
     /// # Errors
     /// When it ends before, or says nothing in time; its log is part of the error.
     pub fn spawn(&self, name: &str, args: &[&str]) -> Result<Process> {
+        self.spawn_with(name, args, &[])
+    }
+
+    /// [`Self::spawn`] with these variables.
+    ///
+    /// # Errors
+    /// As `spawn`.
+    pub fn spawn_with(
+        &self,
+        name: &str,
+        args: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Result<Process> {
         let log = self.home().join(format!("{name}.log"));
-        Process::spawn(self.command(args), &log)
+        let mut command = self.command(args);
+        command.envs(variables.iter().copied());
+        Process::spawn(command, &log)
             .with_context(|| format!("`jackfield {}` did not start", args.join(" ")))
     }
 
