@@ -72,6 +72,7 @@ impl Dev<'_> {
         let url = gateway.as_ref().map(|(gateway, _)| format!("http://{}", gateway.local_addr()));
         let ended =
             self.watch(&registry, &host, url.as_deref(), (&mut signals, builder.as_mut())).await;
+        observation.say_stopping();
         if let Some((gateway, client)) = gateway {
             gateway::stop(gateway, client, &mut signals, &self.terminal).await?;
         }

@@ -112,10 +112,13 @@ impl Observation {
         systemd::ready(status);
     }
 
-    /// Tells the service manager that the process takes its leave. Probes and scrapers are still
-    /// answered.
+    /// Tells the service manager that the process takes its leave, and samples its parts while they
+    /// are there. Probes and scrapers are still answered.
     pub fn say_stopping(&self) {
         systemd::stopping();
+        if self.exports.has_metrics() {
+            self.subjects.sample();
+        }
     }
 
     /// Sends what is to be exported and was not, for a few seconds at most, and ends it.
