@@ -286,9 +286,10 @@ const HELP: &str = "
   p               hold the picture; again: go on
   q, Ctrl-C       quit
 
-  Rates and times are those between the last two looks; memory is the linear memory
-  of instances; traps count from the start of the hosts. Errors are failures of
-  the service: not a method's own error, bad arguments or callers that went away.
+  Rates and times are those between the last two looks; memory is the linear
+  memory of instances; traps count from the start of the hosts. Errors are
+  failures of the service: not a method's own error, bad arguments or callers
+  that went away.
 
   Any key goes back.";
 
