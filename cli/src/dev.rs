@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use jackfield_client::Client;
-use jackfield_gateway::{Gateway, GatewayConfig, SpawnError as GatewayError};
+use jackfield_gateway::{ConsoleMode, Gateway, GatewayConfig, SpawnError as GatewayError};
 use jackfield_host::{Host, HostConfig, HostEvent};
 use jackfield_registry::{Registry, RegistryConfig, SpawnError};
 use jackfield_transport::{BindError, Role};
@@ -154,6 +154,8 @@ impl Dev<'_> {
 
     async fn gateway_at(&self, port: u16, client: &Client) -> Result<Gateway, GatewayError> {
         let mut config = GatewayConfig::new(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        // Its registry is one's own, and nobody else's machine reaches either.
+        config.console = ConsoleMode::Orders;
         self.args.http.clone().apply(&mut config);
         Gateway::spawn(config, client.clone()).await
     }
@@ -215,8 +217,7 @@ impl Dev<'_> {
         terminal.out(format!("registry listening on {registry}, host on {}", host.local_addr()))?;
         if let Some(url) = url {
             terminal.out(format!(
-                "over HTTP: POST {url}/call/SERVICE/METHOD; {url}/openapi.json; for agents \
-                 {url}/mcp"
+                "over HTTP: POST {url}/call/SERVICE/METHOD; for agents {url}/mcp; in a browser: {url}/"
             ))?;
         }
         let services = host.services();

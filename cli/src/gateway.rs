@@ -33,7 +33,7 @@ async fn serve(args: GatewayArgs, common: &Common, terminal: Terminal) -> Outcom
     let spawned = Gateway::spawn(config, client.clone()).await;
     let gateway = spawned.map_err(|error| spawn_problem(&error))?;
     let address = gateway.local_addr();
-    terminal.out(format!("gateway listening on {address} (http://{address}/openapi.json)"))?;
+    terminal.out(format!("gateway listening on {address} (http://{address}/)"))?;
     observation.watch(Gated(gateway.monitor()));
     observation.say_ready(&format!("listening on {address}"));
     signals.next().await;

@@ -279,6 +279,7 @@ impl ClientBuilder {
             }
         };
         let inner = Inner {
+            identity,
             source,
             pool,
             balancer,

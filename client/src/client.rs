@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jackfield_transport::Identity;
 use jackfield_wire::name::{BUILTIN_SERVICE, TargetError};
 use jackfield_wire::reflect::{Rollback, ServiceInfo};
 use jackfield_wire::registry::Instance;
@@ -16,11 +17,13 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::asker::RegistryError;
 use crate::balancer::Balancer;
 use crate::builder::ClientBuilder;
 use crate::direct::Direct;
 use crate::discovery::{RegistryLink, Shared};
 use crate::error::{CallError, NoRegistry};
+use crate::operator::Operator;
 use crate::options::CallOptions;
 use crate::pool::Pool;
 use crate::request::Request;
@@ -35,6 +38,7 @@ pub struct Client {
 }
 
 pub(crate) struct Inner {
+    pub(crate) identity: Identity,
     pub(crate) source: Source,
     pub(crate) pool: Arc<Pool>,
     pub(crate) balancer: Arc<Balancer>,
@@ -117,6 +121,23 @@ impl Client {
         service: &ServiceName,
     ) -> Result<Rollback, CallError> {
         self.builtin("rollback").at(address).args(&(service,))?.idempotent().send().await?.decode()
+    }
+
+    /// A connection over which orders are given to the registries that this client watches, by its own
+    /// identity.
+    ///
+    /// # Errors
+    /// When none answers; [`RegistryError::NoRegistry`] in direct mode.
+    ///
+    /// # Cancel safety
+    /// Nothing has been ordered yet.
+    pub async fn operator(&self) -> Result<Operator, RegistryError> {
+        match &self.inner.source {
+            Source::Registry(shared) => {
+                Operator::connect(&self.inner.identity, shared.registries()).await
+            }
+            Source::Direct(_) => Err(RegistryError::NoRegistry),
+        }
     }
 
     pub(crate) fn builtin(&self, method: &str) -> Request {

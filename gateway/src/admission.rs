@@ -34,6 +34,36 @@ pub(crate) enum Admitted {
     Other,
 }
 
+/// Who asks, as far as a browser tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// A page of the gateway's own.
+    OwnPage,
+    /// A page, or a link on one, of another origin.
+    Elsewhere,
+    /// A program that is no browser, or says nothing of it.
+    Unsaid,
+}
+
+/// Who asks. `Sec-Fetch-Site` is there also where a browser sends no `Origin`, as with images; it is not
+/// sent over plain HTTP to other machines.
+pub(crate) fn asker(uri: &Uri, headers: &HeaderMap) -> Asker {
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return if site == "same-origin" { Asker::OwnPage } else { Asker::Elsewhere };
+    }
+    let Some(origin) = headers.get(ORIGIN) else { return Asker::Unsaid };
+    match authority(uri, headers) {
+        Ok(host) if is_of(&host, origin) => Asker::OwnPage,
+        _ => Asker::Elsewhere,
+    }
+}
+
+/// Whether a page of `origin` is one of `host`.
+fn is_of(host: &Authority, origin: &HeaderValue) -> bool {
+    let at = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    at.is_some_and(|(_, at)| at.eq_ignore_ascii_case(host.as_str()))
+}
+
 /// Refuses what is not meant for this gateway, or comes from a page that was not allowed.
 pub(crate) fn check(desk: &Desk, uri: &Uri, headers: &HeaderMap) -> Result<Admitted, Problem> {
     let host = authority(uri, headers)?;
@@ -46,11 +76,10 @@ pub(crate) fn check(desk: &Desk, uri: &Uri, headers: &HeaderMap) -> Result<Admit
         .code(StatusCode::MISDIRECTED_REQUEST));
     }
     let Some(value) = headers.get(ORIGIN) else { return Ok(Admitted::Other) };
-    let origin = value.to_str().unwrap_or_default().to_ascii_lowercase();
-    let at = origin.split_once("://").map(|(_, at)| at);
-    if at.is_some_and(|at| at.eq_ignore_ascii_case(host.as_str())) {
+    if is_of(&host, value) {
         return Ok(Admitted::Other);
     }
+    let origin = value.to_str().unwrap_or_default().to_ascii_lowercase();
     if desk.origins.iter().any(|allowed| allowed.as_str() == origin) {
         return Ok(Admitted::Page(value.clone()));
     }
@@ -178,6 +207,28 @@ mod tests {
             assert!(!is_ours(host, &[]), "{host}");
         }
         assert!(is_ours("API.example", &["api.example".into()]));
+    }
+
+    #[test]
+    fn a_page_of_the_gateways_own_is_told_from_others() {
+        let uri = Uri::from_static("/console/orders");
+        let asker = |lines: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            headers.append(header::HOST, HeaderValue::from_static("127.0.0.1:8080"));
+            for (name, value) in lines {
+                headers.append(*name, HeaderValue::from_static(value));
+            }
+            super::asker(&uri, &headers)
+        };
+        let (own, other) = (("origin", "http://127.0.0.1:8080"), ("origin", "http://127.0.0.1:1"));
+        assert_eq!(asker(&[]), Asker::Unsaid);
+        assert_eq!(asker(&[own]), Asker::OwnPage);
+        assert_eq!(asker(&[other]), Asker::Elsewhere);
+        assert_eq!(asker(&[("origin", "null")]), Asker::Elsewhere);
+        assert_eq!(asker(&[("sec-fetch-site", "same-origin")]), Asker::OwnPage);
+        for site in ["same-site", "cross-site", "none", "nonsense"] {
+            assert_eq!(asker(&[own, ("sec-fetch-site", site)]), Asker::Elsewhere, "{site}");
+        }
     }
 
     #[test]

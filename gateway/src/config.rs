@@ -25,6 +25,8 @@ pub struct GatewayConfig {
     pub names: Vec<String>,
     /// Pages of browsers that may call, by their origin. Default none but the gateway's own.
     pub origins: Vec<Origin>,
+    /// What the web console shows and takes. Default everything, and no orders.
+    pub console: ConsoleMode,
     /// How much at once.
     pub limits: GatewayLimits,
     /// What agents are offered at `/mcp`.
@@ -39,6 +41,7 @@ impl GatewayConfig {
             reach: Reach::default(),
             names: Vec::new(),
             origins: Vec::new(),
+            console: ConsoleMode::default(),
             limits: GatewayLimits::default(),
             mcp: McpConfig::default(),
         }
@@ -53,6 +56,19 @@ pub enum Reach {
     Loopback,
     /// From wherever the address can be reached, by anybody.
     Anybody,
+}
+
+/// What the web console of a gateway is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConsoleMode {
+    /// There is none.
+    Off,
+    /// To look and to call, as every other user of the gateway may.
+    #[default]
+    View,
+    /// Also to order instances drained, disabled or weighted: everybody who reaches the gateway
+    /// may, as far as the registries obey the name in its client's certificate.
+    Orders,
 }
 
 /// What a gateway takes at most.

@@ -8,8 +8,11 @@
 //! listens on loopback unless told otherwise, and believes no page of a browser that it was not
 //! told of.
 //!
-//! What is deliberately absent: orders to hosts and registries, and any state that outlives a
-//! request, but for what is known of the services and the sessions of agents.
+//! Its web console shows the same to people. Orders about instances are taken there alone, and only
+//! where the configuration says so.
+//!
+//! What is deliberately absent: orders to hosts, and any state that outlives a request, but for what is
+//! known of the services, the sessions of agents and, while a console is open, the last seconds.
 
 mod admission;
 mod arguments;
@@ -17,6 +20,7 @@ mod call;
 mod catalog;
 mod config;
 mod connection;
+mod console;
 mod health;
 mod mcp;
 mod openapi;
@@ -29,7 +33,7 @@ mod services;
 mod telemetry;
 mod wishes;
 
-pub use config::{GatewayConfig, GatewayLimits, Origin, OriginError, Reach};
+pub use config::{ConsoleMode, GatewayConfig, GatewayLimits, Origin, OriginError, Reach};
 pub use mcp::{McpConfig, StdioError, serve_stdio};
 pub use server::{Drained, Gateway, SpawnError};
 pub use telemetry::{GatewayMonitor, NotReady};

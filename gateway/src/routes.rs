@@ -11,11 +11,14 @@ use jackfield_client::Client;
 use jackfield_wire::Status;
 use percent_encoding::percent_decode_str;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::admission::{self, Admitted};
 use crate::call::call;
 use crate::catalog::Catalog;
 use crate::config::{GatewayConfig, GatewayLimits, Origin};
+use crate::console::{self, Console};
 use crate::mcp::{McpHttp, Toolbox};
 use crate::problem::{self, Problem};
 use crate::rate::Rate;
@@ -27,6 +30,7 @@ use crate::{health, services};
 pub(crate) struct Desk {
     pub(crate) client: Client,
     pub(crate) catalog: Arc<Catalog>,
+    pub(crate) console: Arc<Console>,
     pub(crate) limits: GatewayLimits,
     pub(crate) names: Vec<String>,
     pub(crate) origins: Vec<Origin>,
@@ -38,12 +42,19 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    pub(crate) fn new(config: GatewayConfig, client: Client) -> Self {
+    /// `tasks` and `drain` are the gateway's.
+    pub(crate) fn new(
+        config: GatewayConfig,
+        client: Client,
+        tasks: TaskTracker,
+        drain: CancellationToken,
+    ) -> Self {
         let catalog = Arc::new(Catalog::new(client.clone()));
         let limits = &config.limits;
         let tools = Toolbox::new(client.clone(), catalog.clone(), config.mcp, limits.in_flight);
         Self {
             mcp: McpHttp::new(Arc::new(tools), limits.body),
+            console: Console::new(config.console, client.clone(), tasks, drain),
             catalog,
             client,
             rate: config.limits.rate.map(|rate| Mutex::new(Rate::new(rate))),
@@ -88,9 +99,18 @@ impl Desk {
             Page::Alive => return Ok(health::alive()),
             Page::Ready => return Ok(health::ready(self)),
             Page::Mcp => return self.mcp.answer(self, peer, request).await,
+            Page::Enter => return self.console.is_there().map(|()| console::enter()),
+            Page::Asset(first, second) => {
+                self.console.is_there()?;
+                return console::asset(first, second);
+            }
             _ => {}
         }
         let room = admission::room(self, peer)?;
+        if page == Page::Events {
+            // It would hold its room for as long as somebody looks; there is another bound on those.
+            return self.console.events(request.uri(), request.headers());
+        }
         let reply = match page {
             Page::Call { service, method } => call(self, service, method, request).await,
             Page::Services => services::list(self).await,
@@ -98,7 +118,8 @@ impl Desk {
             Page::Method { service, method } => services::method(self, service, method).await,
             Page::OpenApi => services::openapi(self).await,
             Page::Problem(name) => problem::explain(name),
-            Page::Alive | Page::Ready | Page::Mcp => unreachable!("answered above"),
+            Page::Orders => console::order(self, request).await,
+            _ => unreachable!("answered above"),
         };
         // An answer takes its room until it has been sent.
         Ok(reply.unwrap_or_else(Problem::reply).map(|body| body.hold(room)))
@@ -108,15 +129,27 @@ impl Desk {
 /// What there is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Page<'p> {
-    Call { service: &'p str, method: &'p str },
+    Call {
+        service: &'p str,
+        method: &'p str,
+    },
     Services,
     Service(&'p str),
-    Method { service: &'p str, method: &'p str },
+    Method {
+        service: &'p str,
+        method: &'p str,
+    },
     OpenApi,
     Mcp,
     Problem(&'p str),
     Alive,
     Ready,
+    /// Where people begin.
+    Enter,
+    /// A file of the console, in a folder or not.
+    Asset(&'p str, Option<&'p str>),
+    Events,
+    Orders,
 }
 
 impl<'p> Page<'p> {
@@ -132,6 +165,11 @@ impl<'p> Page<'p> {
             ["problems", name] => Self::Problem(name),
             ["healthz"] => Self::Alive,
             ["readyz"] => Self::Ready,
+            [""] | ["console"] => Self::Enter,
+            ["console", "events"] => Self::Events,
+            ["console", "orders"] => Self::Orders,
+            ["console", file] => Self::Asset(file, None),
+            ["console", folder, file] => Self::Asset(folder, Some(file)),
             _ => return None,
         })
     }
@@ -139,8 +177,9 @@ impl<'p> Page<'p> {
     /// The answer to a method of HTTP that is not the page's.
     fn refused(self, method: &Method, path: &str) -> Option<Reply> {
         let allowed = match self {
-            Self::Call { .. } => "POST",
+            Self::Call { .. } | Self::Orders => "POST",
             Self::Mcp => "GET, POST, DELETE",
+            Self::Events => "GET",
             _ => "GET, HEAD",
         };
         if allowed.split(", ").any(|one| one == method.as_str()) {
@@ -169,7 +208,7 @@ fn nothing_at(path: &str) -> Problem {
     let detail = format!(
         "there is nothing at {path}; there is POST /call/SERVICE/METHOD, GET /services, GET \
          /services/SERVICE, GET /services/SERVICE/methods/METHOD, GET /openapi.json, GET /healthz, \
-         GET /readyz and, for agents, /mcp"
+         GET /readyz and, for agents, /mcp, for people GET /console/"
     );
     Problem::new(Status::NotFound, detail)
 }
@@ -187,7 +226,7 @@ mod tests {
 
     #[test]
     fn what_is_near_a_path_is_not_it() {
-        for path in ["/", "", "//call/a/b", "/call/a/b/", "/call/a", "/services/", "/Services"] {
+        for path in ["//call/a/b", "/call/a/b/", "/call/a", "/services/", "/Services"] {
             let parts = segments(path).unwrap();
             let page = Page::of(&parts);
             assert!(matches!(page, None | Some(Page::Service(""))), "{path}: {page:?}");

@@ -72,8 +72,8 @@ impl Gateway {
         let local = listener.local_addr().map_err(listen)?;
         let (drain, kill) = (CancellationToken::new(), CancellationToken::new());
         let limits = config.limits.clone();
-        let desk = Arc::new(Desk::new(config, client));
         let tasks = TaskTracker::new();
+        let desk = Arc::new(Desk::new(config, client, tasks.clone(), drain.clone()));
         let shared = Arc::new(Connections { desk, limits, tasks, drain, kill });
         shared.tasks.spawn(accept(listener, shared.clone()));
         Ok(Self { local, shared })

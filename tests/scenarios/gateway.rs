@@ -97,6 +97,44 @@ fn the_problem_in_the_documentation_is_one_that_a_gateway_printed() {
     assert_eq!(printed, shown);
 }
 
+/// An order from the console's own page, as a browser sends it.
+fn order(gateway: &Process, body: &Value) -> Option<Value> {
+    let code = "import sys, urllib.error, urllib.request as r\n\
+                head = {'Content-Type': 'application/json', 'Sec-Fetch-Site': 'same-origin'}\n\
+                ask = r.Request(sys.argv[2] + '/console/orders', sys.argv[1].encode(), head)\n\
+                try: print(r.urlopen(ask).read().decode())\n\
+                except urllib.error.HTTPError as error: print(error.read().decode())";
+    let text = run("python3", &["-c", code, &body.to_string()], gateway)?;
+    Some(serde_json::from_str(&text).unwrap())
+}
+
+#[test]
+fn the_console_orders_instances_about_where_it_may() {
+    let cluster = Cluster::with(&["calc"]);
+    let plain = gateway(&cluster);
+    let drain = json!({ "instance": "calc@host-a", "drain": true, "weight": 5 });
+    let Some(refused) = order(&plain, &drain) else { return };
+    assert_eq!(refused["jackfield_status"], "permission-denied");
+    let registry = cluster.registry.address().to_string();
+    let args = ["gateway", "-p", "0", "--registry", &registry, "--console", "orders"];
+    let ordering = cluster.stage.spawn("ordering", &args).unwrap();
+    eventually_blocking("the gateway knows the instance", || {
+        (get(&ordering, "/readyz")?["services"] == 1).then_some(())
+    });
+    let holds = order(&ordering, &drain).unwrap();
+    assert_eq!((&holds["drain"], &holds["weight"]), (&json!(true), &json!(5)));
+    eventually_blocking("both gateways see it draining", || {
+        let services = get(&plain, "/services")?;
+        (services["services"][0]["instances"][0]["health"] == "draining").then_some(())
+    });
+    let heavy = json!({ "instance": "calc@host-a", "weight": 2_000_000 });
+    let refused = order(&ordering, &heavy).unwrap();
+    assert_eq!(refused["jackfield_status"], "invalid-argument", "{refused}");
+    assert!(refused["detail"].as_str().unwrap().contains("weight"), "{refused}");
+    let holds = order(&ordering, &json!({ "instance": "calc@host-a", "clear": true })).unwrap();
+    assert_eq!(holds["weight"], Value::Null);
+}
+
 #[test]
 fn the_openapi_document_is_made_anew_when_plugins_change() {
     let cluster = Cluster::with(&["calc"]);

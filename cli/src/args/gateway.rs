@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCompleter;
-use jackfield_gateway::{GatewayLimits, Origin};
+use jackfield_gateway::{ConsoleMode, GatewayLimits, Origin};
 use jackfield_wire::ServiceName;
 use jackfield_wire::units::{parse_duration, parse_size};
 
@@ -58,6 +58,10 @@ pub(crate) struct HttpArgs {
     /// Pages of browsers that may call, as in `https://app.example`; may be given several times
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     allow_origin: Vec<Origin>,
+    /// What the web console at /console/ is for: nothing, looking and calling, or also orders about
+    /// instances, which everybody may give then who reaches it [default: view; of `dev`: orders]
+    #[arg(long, value_name = "MODE", value_enum)]
+    console: Option<ConsoleChoice>,
     /// The longest body of a request [default: 4 MiB]
     #[arg(long, value_name = "SIZE", value_parser = body)]
     max_body: Option<usize>,
@@ -73,12 +77,26 @@ pub(crate) struct HttpArgs {
     mcp_service: Vec<ServiceName>,
 }
 
+/// What can be typed of the console.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ConsoleChoice {
+    Off,
+    View,
+    Orders,
+}
+
 impl HttpArgs {
     /// Puts what was typed into the settings.
     pub(crate) fn apply(self, config: &mut jackfield_gateway::GatewayConfig) {
         config.names = self.allow_host;
         config.origins = self.allow_origin;
         config.mcp.services = self.mcp_service;
+        config.console = match self.console {
+            None => config.console,
+            Some(ConsoleChoice::Off) => ConsoleMode::Off,
+            Some(ConsoleChoice::View) => ConsoleMode::View,
+            Some(ConsoleChoice::Orders) => ConsoleMode::Orders,
+        };
         let limits = &mut config.limits;
         limits.body = self.max_body.unwrap_or(limits.body);
         limits.in_flight = self.max_in_flight.map_or(limits.in_flight, NonZeroUsize::get);

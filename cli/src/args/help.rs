@@ -90,6 +90,7 @@ Examples:
   jackfield gateway
   curl --json '[1, 2]' http://127.0.0.1:8080/call/calc/add
   curl http://127.0.0.1:8080/openapi.json
+  jackfield gateway --console orders    open http://127.0.0.1:8080/ in a browser
   jackfield gateway -p 8081 --registry 10.0.0.5:9999 --identity ./identity
   jackfield gateway --allow-origin http://localhost:5173  for a page of your own
   jackfield gateway --metrics 127.0.0.1:9464  for Prometheus, and for probes

@@ -49,6 +49,11 @@ impl Shared {
         }
     }
 
+    /// `HOST:PORT` of each.
+    pub(crate) fn registries(&self) -> &[String] {
+        &self.registries
+    }
+
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.current.load_full()
     }

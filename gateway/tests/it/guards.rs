@@ -76,7 +76,10 @@ async fn mistakes_are_told_what_to_mend() {
         ("GET /call/any/first", vec![], "", 405, "use POST"),
         ("DELETE /services", vec![], "", 405, "use GET"),
         ("GET /call/any", vec![], "", 404, "/call/SERVICE/METHOD"),
-        ("GET /", vec![], "", 404, "GET /openapi.json"),
+        ("GET /nothing", vec![], "", 404, "GET /openapi.json"),
+        ("GET /console/nothing.js", vec![], "", 404, "/console/"),
+        ("POST /console/", vec![], "{}", 405, "use GET"),
+        ("GET /console/orders", vec![], "", 405, "use POST"),
         ("GET /problems/none", vec![], "", 404, "deadline-exceeded"),
     ] {
         let mut all = vec!["Content-Type: application/json"];

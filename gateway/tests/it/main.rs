@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod calls;
+mod console;
 mod guards;
 mod http;
 mod lifecycle;
