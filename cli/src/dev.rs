@@ -17,7 +17,7 @@ use jackfield_transport::{BindError, Role};
 use jackfield_wire::ServiceName;
 use jackfield_wire::reflect::ServiceInfo;
 use jackfield_wire::status::printable;
-use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::sync::broadcast::error::RecvError;
 
 use crate::args::{Common, DevArgs, GATEWAY_PORT, REGISTRY_PORT, RegistryAddress};
 use crate::exit::Exit;
@@ -168,9 +168,8 @@ impl Dev<'_> {
         url: Option<&str>,
         (signals, builder): (&mut Signals, Option<&mut Builder>),
     ) -> Outcome {
-        let mut changes = host.events();
         tokio::select! {
-            () = ready(host, &mut changes) => {}
+            () = ready(host) => {}
             _ = signals.next() => return Ok(()),
         }
         // What happened until now is in the welcome.
@@ -299,18 +298,10 @@ impl Known {
 }
 
 /// Until every plugin that is there serves or is rejected, and the registry knows.
-async fn ready(host: &Host, changes: &mut Receiver<HostEvent>) {
+async fn ready(host: &Host) {
     host.settled().await;
-    let registered = async {
-        loop {
-            match changes.recv().await {
-                Ok(HostEvent::Registered { .. }) | Err(RecvError::Closed) => return,
-                Ok(_) | Err(RecvError::Lagged(_)) => {}
-            }
-        }
-    };
     // Registering has its own retries, and says on the log what is wrong.
-    let _ = tokio::time::timeout(PATIENCE, registered).await;
+    let _ = tokio::time::timeout(PATIENCE, host.registered()).await;
 }
 
 fn rejection(file: &str, reason: &str) -> String {

@@ -277,6 +277,13 @@ impl Host {
         let _ = self.settled.clone().wait_for(|settled| *settled).await;
     }
 
+    /// Waits until a registry has taken its services, if it ever was told of one. Comes back at once
+    /// when one has had them before.
+    pub async fn registered(&self) {
+        // An error means that registration has ended: nothing will change any more.
+        let _ = self.link.clone().wait_for(|link| *link != Link::Never).await;
+    }
+
     /// Says goodbye to the registry and, in its answers, to callers; takes calls until they cease,
     /// for at most two seconds of the grace; then stops taking calls, lets those in flight end within `grace`,
     /// cuts the rest, and reports. Everything has ended when this returns, but for a compilation

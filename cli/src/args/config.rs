@@ -39,7 +39,7 @@ pub(crate) enum ConfigTask {
 /// `doctor`
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// A folder with plugins to look at, too [default: `folder` of [host] in the settings]
+    /// A folder with plugins to look at, too [default: the settings' `host.folder`]
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) folder: Option<PathBuf>,
     /// As JSON

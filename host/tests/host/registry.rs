@@ -225,6 +225,8 @@ async fn a_registry_that_comes_late_or_comes_back_finds_the_host() {
         let server = book.spawn(&rig.place, address).await;
         eventually("it registers", async || !book.names().is_empty()).await;
         rig.event(|event| matches!(event, HostEvent::Registered { .. }).then_some(())).await;
+        // Whoever asks after the event finds out, too.
+        rig.host.registered().await;
         server.shutdown(Duration::ZERO).await;
         rig.event(|event| matches!(event, HostEvent::RegistryLost { .. }).then_some(())).await;
         book.forget();
