@@ -4,6 +4,7 @@
 //! it keeps. Dropped when the catalog has another one and its last call has ended.
 
 mod binary;
+mod description;
 mod docs;
 mod imports;
 mod introspect;
@@ -33,6 +34,7 @@ use crate::limits::{HostLimits, PluginLimits};
 use crate::manifest::{Instances, Manifest, PluginDefaults, PluginSettings};
 use crate::tally::{MethodTally, Tallies};
 use crate::value::{MethodPlan, TypeNames};
+use description::{Description, MAX_DESCRIPTION};
 use docs::Documentation;
 pub use docs::documented;
 use introspect::Exported;
@@ -429,7 +431,7 @@ impl Plugin {
         for function in &exported {
             *shorts.entry(function.name.clone()).or_default() += 1;
         }
-        let mut description = Description { docs, room: MAX_DESCRIPTION };
+        let mut description = Description::new(docs);
         for function in exported {
             match MethodPlan::new(
                 &function.name,
@@ -486,74 +488,10 @@ impl Plugin {
     }
 }
 
-/// A plugin's methods as they are described, while they are collected.
-struct Description<'a> {
-    docs: &'a Documentation,
-    /// Bytes of JSON that it may still take.
-    room: usize,
-}
-
-impl Description<'_> {
-    /// Whether there is room for one more method; takes it if so.
-    fn takes(&mut self, info: &MethodInfo) -> bool {
-        let mut trial = Room(self.room);
-        let fits = serde_json::to_writer(&mut trial, info).is_ok();
-        if fits {
-            self.room = trial.0;
-        }
-        fits
-    }
-}
-
-/// Takes bytes as long as there is room, and keeps none.
-struct Room(usize);
-
-impl std::io::Write for Room {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::StorageFull)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Exported functions of one plugin. A generated library of a large interface has some hundreds.
 const MAX_FUNCTIONS: usize = 4096;
-
-/// Bytes of JSON that describe a plugin's methods. In a binary types share their parts, so a small
-/// file can have a description of some hundred megabytes; this fits an answer, with room for what is
-/// refused.
-const MAX_DESCRIPTION: usize = 8 << 20;
 
 /// An error with its causes, on one line.
 fn chain(error: &wasmtime::Error) -> String {
     format!("{error:#}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use jackfield_wire::ty::Signature;
-
-    #[test]
-    fn a_description_takes_methods_until_it_is_full_and_goes_on_with_shorter_ones() {
-        let method = |wit: usize| MethodInfo {
-            name: "f".into(),
-            qualified: "f".into(),
-            signature: Signature { params: vec![], result: None },
-            wit: "x".repeat(wit),
-            params_schema: serde_json::Value::Null,
-            result_schema: None,
-            docs: None,
-            hidden: false,
-        };
-        let docs = Documentation::default();
-        let mut description = Description { docs: &docs, room: 2000 };
-        assert!(description.takes(&method(1000)));
-        assert!(!description.takes(&method(1000)));
-        assert!(description.takes(&method(100)));
-        assert!(description.room < 900);
-    }
 }
