@@ -44,8 +44,8 @@ pub struct RegistryConfig {
     /// means every client where the identity is a private one (then all peers are this user on this
     /// machine), and nobody otherwise.
     pub operators: Vec<String>,
-    /// Bounds of connections and streams. Default: those of the transport, but for 56 streams of a
-    /// connection at once, 16,000 connections, which is every watch and the hosts, and 256 handshakes at once, with a proven
+    /// Bounds of connections and streams. Default: those of the transport, but for 16,000
+    /// connections, which is every watch and the hosts, and 256 handshakes at once, with a proven
     /// address from the 64th on. When everybody comes back at once, those are done before their
     /// time is up, and the others are told to come later, which costs next to nothing.
     pub limits: TransportLimits,
@@ -76,14 +76,8 @@ fn limits() -> TransportLimits {
     limits.connections = 16_000;
     limits.handshakes = 256;
     limits.retry_above = 64;
-    limits.streams = STREAMS;
     limits
 }
-
-/// quinn keeps two table entries for each stream that a peer may open, whether it does or not: 1,024 of
-/// them are 86 KB of every connection, and the 56 that fill tables of 64 are 3 KB. A host has a request
-/// or two on the way, a client a watch and a list.
-const STREAMS: u32 = 56;
 
 /// Where a registry keeps its set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
     CloseCode, CloseReason, Connection, Identity, Peer, Protocol, Role, TransportLimits,
-    codes::alert, link::Link, probe, socket, tls,
+    codes::alert, limits, link::Link, probe, socket, tls,
 };
 
 /// Makes connections of one protocol, as one identity.
@@ -44,13 +44,10 @@ impl Dialer {
         protocol: Protocol,
         limits: TransportLimits,
     ) -> Result<Self, DialError> {
-        let transport = limits.dialling();
         let config = |expect| {
             let tls = tls::dialling(identity, protocol, expect)
                 .map_err(|error| DialError::Tls(error.to_string()))?;
-            let mut config = ClientConfig::new(Arc::new(tls));
-            config.transport_config(transport.clone());
-            Ok::<_, DialError>(config)
+            Ok::<_, DialError>(ClientConfig::new(Arc::new(tls)))
         };
         let [registry, host, client] = Role::ALL;
         let configs = [config(registry)?, config(host)?, config(client)?];
@@ -81,7 +78,8 @@ impl Dialer {
     /// # Cancel safety
     /// Cancel safe.
     pub async fn dial(&self, address: SocketAddr, expect: Role) -> Result<Connection, DialError> {
-        let config = self.configs[expect as usize].clone();
+        let mut config = self.configs[expect as usize].clone();
+        config.transport_config(self.limits.dialling(address.ip()));
         let connecting = self
             .endpoint(address)?
             .connect_with(config, address, SERVER_NAME)
@@ -243,7 +241,9 @@ async fn close(endpoint: Option<Endpoint>) {
 }
 
 fn make_endpoint(any: SocketAddr) -> io::Result<Endpoint> {
-    Endpoint::new(EndpointConfig::default(), None, socket::bind(any)?, Arc::new(TokioRuntime))
+    let mut config = EndpointConfig::default();
+    limits::take_large_datagrams(&mut config);
+    Endpoint::new(config, None, socket::bind(any)?, Arc::new(TokioRuntime))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -3,10 +3,10 @@
 //! quinn's defaults let one peer claim about 260 MB (100 + 100 streams of 1.25 MB, an unbounded
 //! connection window, 10 MB of unacknowledged answers); with these it is about 2 MiB.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use jackfield_wire::FrameLimits;
-use quinn::{IdleTimeout, TransportConfig, VarInt};
+use quinn::{EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 
 /// Bounds of one endpoint and of each of its connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +30,10 @@ pub struct TransportLimits {
     /// Bytes sent but not acknowledged, per connection; what a peer that never acknowledges can
     /// make this side hold. Default 1 MiB.
     pub send_window: u32,
-    /// Streams that a peer may have open at once. Default 1,024; the next one waits at the peer.
-    /// Zero on the dialling side, always: nobody opens streams towards a client.
+    /// Streams that a peer may have open at once. Default 1,024; the next one waits at the peer. A
+    /// connection begins with at most 28 and gets more, within a round trip, when it uses them: each
+    /// takes memory, used or not. Zero on the dialling side, always: nobody opens streams towards a
+    /// client.
     pub streams: u32,
     /// Connections that a server holds at once. Default 1,024; the next one is refused.
     pub connections: usize,
@@ -74,19 +76,21 @@ impl Default for TransportLimits {
 }
 
 impl TransportLimits {
-    pub(crate) fn serving(&self) -> Arc<TransportConfig> {
-        let mut config = self.common();
-        config.max_concurrent_bidi_streams(VarInt::from_u32(self.streams));
+    /// For a server that listens at `own`.
+    pub(crate) fn serving(&self, own: IpAddr) -> Arc<TransportConfig> {
+        let mut config = self.common(own);
+        config.max_concurrent_bidi_streams(VarInt::from_u32(self.streams.min(FIRST_STREAMS)));
         Arc::new(config)
     }
 
-    pub(crate) fn dialling(&self) -> Arc<TransportConfig> {
-        let mut config = self.common();
+    /// For a connection to a server at `other`.
+    pub(crate) fn dialling(&self, other: IpAddr) -> Arc<TransportConfig> {
+        let mut config = self.common(other);
         config.max_concurrent_bidi_streams(VarInt::from_u32(0));
         Arc::new(config)
     }
 
-    fn common(&self) -> TransportConfig {
+    fn common(&self, address: IpAddr) -> TransportConfig {
         let mut config = TransportConfig::default();
         config
             .max_idle_timeout(Some(idle_timeout(self.idle_timeout)))
@@ -97,6 +101,11 @@ impl TransportLimits {
             .max_concurrent_uni_streams(VarInt::from_u32(0))
             .datagram_receive_buffer_size(None)
             .crypto_buffer_size(CRYPTO_BUFFER);
+        if address.to_canonical().is_loopback() {
+            let mut discovery = MtuDiscoveryConfig::default();
+            discovery.upper_bound(LARGEST_DATAGRAM);
+            config.mtu_discovery_config(Some(discovery));
+        }
         config
     }
 }
@@ -105,6 +114,19 @@ impl TransportLimits {
 fn idle_timeout(limit: Duration) -> IdleTimeout {
     IdleTimeout::try_from(limit).unwrap_or_else(|_| IdleTimeout::from(VarInt::MAX))
 }
+
+/// Takes the datagrams that a peer on the same machine sends.
+pub(crate) fn take_large_datagrams(config: &mut EndpointConfig) {
+    config.max_udp_payload_size(LARGEST_DATAGRAM).expect("QUIC asks for 1,200 at least");
+}
+
+/// Bytes of a datagram on a machine's own network, whose packets may have 64 KiB: fewer of them cost
+/// less. The kernel takes 64 KiB at a time, which quinn fills with up to ten datagrams. Elsewhere
+/// quinn's own bound of 1,452 holds, because searching for more would lose packets on most paths.
+const LARGEST_DATAGRAM: u16 = 6_500;
+
+/// Streams that a new connection may open: as many as quinn's tables of 32 places hold.
+pub(crate) const FIRST_STREAMS: u32 = 28;
 
 /// Bytes of handshake that may arrive out of order. A chain of ours has below 2 KiB; quinn's
 /// default of 16 KiB is kept because organisations bring chains of several certificates.

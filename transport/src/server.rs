@@ -4,6 +4,7 @@
 mod accept;
 mod session;
 mod threads;
+mod width;
 
 use std::{
     future::Future,
@@ -23,7 +24,8 @@ use tokio::{
 
 use self::{accept::Acceptor, threads::Threads};
 use crate::{
-    CloseCode, Exchange, Identity, Peer, Protocol, TransportLimits, socket, tasks::Tasks, tls,
+    CloseCode, Exchange, Identity, Peer, Protocol, TransportLimits, limits, socket, tasks::Tasks,
+    tls,
 };
 
 /// What a server needs to start.
@@ -248,7 +250,8 @@ fn bind(config: &ServerConfig, tasks: &Tasks) -> Result<Endpoint, BindError> {
     let tls = tls::serving(&config.identity, config.protocol)
         .map_err(|error| BindError::Tls(error.to_string()))?;
     let mut quic = quinn::ServerConfig::with_crypto(Arc::new(tls));
-    quic.transport_config(config.limits.serving()).max_incoming(config.limits.handshakes);
+    quic.transport_config(config.limits.serving(config.listen.ip()))
+        .max_incoming(config.limits.handshakes);
     let failed = |source| BindError::from_io(config.listen, source);
     let socket = socket::bind(config.listen).map_err(failed)?;
     let local = socket.local_addr().map_err(failed)?;
@@ -265,5 +268,6 @@ fn endpoint_config(identity: &Identity, local: SocketAddr) -> EndpointConfig {
     let tag = ring::hmac::sign(&identity.secret("connection ids"), local.to_string().as_bytes());
     let key = tag.as_ref().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
     config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(key)));
+    limits::take_large_datagrams(&mut config);
     config
 }

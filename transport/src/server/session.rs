@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, Sleep, sleep, sleep_until, timeout, timeout_at},
 };
 
-use super::{DrainReport, Phase, Serve, accept::Handshaking};
+use super::{DrainReport, Phase, Serve, accept::Handshaking, width::Width};
 use crate::{
     CloseCode, CloseReason, Exchange, Peer, StreamCode, TransportLimits,
     dialer::peer_certificate,
@@ -38,8 +38,11 @@ pub(super) struct Session<S> {
 impl<S: Serve> Session<S> {
     pub(super) async fn run(mut self, incoming: Incoming) -> DrainReport {
         let address = incoming.remote_address();
+        // In a box, which is given back: what a handshake needs is most of what this task would hold
+        // as long as the connection lasts.
+        let handshake = Box::pin(shake_hands(incoming, self.limits.handshake_timeout));
         let connection = tokio::select! {
-            connection = shake_hands(incoming, &self.limits) => connection,
+            connection = handshake => connection,
             _ = closing(&mut self.phases) => None,
         };
         let Some(connection) = connection else { return DrainReport::default() };
@@ -72,6 +75,7 @@ impl<S: Serve> Session<S> {
             taken: 0,
             ran: None,
             flood: Flood::new(self.limits.reset_flood),
+            width: Width::new(self.limits.streams),
         };
         let report = open.run(self.phases, remaining(self.trust.expires(&leaf))).await;
         // It holds the connection, and that the socket.
@@ -80,10 +84,10 @@ impl<S: Serve> Session<S> {
     }
 }
 
-async fn shake_hands(incoming: Incoming, limits: &TransportLimits) -> Option<quinn::Connection> {
+async fn shake_hands(incoming: Incoming, limit: Duration) -> Option<quinn::Connection> {
     let address = incoming.remote_address();
     let handshake = async { incoming.accept()?.await };
-    match timeout(limits.handshake_timeout, handshake).await {
+    match timeout(limit, handshake).await {
         Ok(Ok(connection)) => Some(connection),
         Ok(Err(error)) => {
             let reason = CloseReason::from(&error);
@@ -111,6 +115,7 @@ struct Open<S: Serve> {
     /// How many exchanges ran when the server stopped to take new ones.
     ran: Option<usize>,
     flood: Flood,
+    width: Width,
 }
 
 impl<S: Serve> Open<S> {
@@ -124,13 +129,14 @@ impl<S: Serve> Open<S> {
                 self.ran = Some(self.exchanges.len());
             }
             if let Phase::Closing(deadline) = phase {
-                return self.drain(deadline).await;
+                // In a box, as its other end: a task has room for them all its life otherwise.
+                return Box::pin(self.drain(deadline)).await;
             }
             tokio::select! {
                 stream = self.connection.accept_bi() => match stream {
                     Ok(stream) if phase == Phase::Serving => self.take(stream),
                     Ok(stream) => refuse(stream),
-                    Err(error) => return self.lost(&error, phases).await,
+                    Err(error) => return Box::pin(self.lost(&error, phases)).await,
                 },
                 changed = phases.changed() => if changed.is_err() {
                     return DrainReport::default();
@@ -150,6 +156,7 @@ impl<S: Serve> Open<S> {
                 "connection closed: the peer opens exchanges only to reset them");
             return self.close(CloseCode::ResetFlood);
         }
+        self.width.look(self.taken, self.exchanges.len(), &self.connection);
         let exchange = Exchange::new(sending, receiving, self.link.clone());
         let (serve, session) = (self.serve.clone(), self.session.clone());
         // In a box, because its state is large, and the runtime moves a task's state several times.

@@ -1,10 +1,10 @@
 //! What exchanges carry, and how they end.
 
-use std::sync::Arc;
+use std::{future::Future, pin::pin, sync::Arc, task::Poll};
 
 use jackfield_transport::{Cancelled, CloseCode, Exchange, ExchangeError, Server, StreamCode};
 use jackfield_wire::{Executed, FrameError, FrameKind};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::harness::{Machine, With, ask, echo, soon};
 
@@ -197,6 +197,44 @@ async fn more_exchanges_than_the_limit_wait_and_are_all_answered() {
         });
     }
     soon(asking.join_all()).await;
+}
+
+#[tokio::test]
+async fn a_peer_may_have_as_many_exchanges_open_as_the_limit_says() {
+    let machine = Machine::new();
+    let gate = Arc::new(Semaphore::new(0));
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let mut config = machine.config("127.0.0.1:0");
+    config.limits.streams = 100;
+    let wait = {
+        let gate = gate.clone();
+        move |exchange| {
+            let (gate, tell) = (gate.clone(), tell.clone());
+            async move {
+                tell.send(()).unwrap();
+                let _permit = gate.acquire().await.unwrap();
+                echo(exchange).await;
+            }
+        }
+    };
+    let server = Server::spawn(config, Arc::new(With(wait))).unwrap();
+    let connection = machine.dial(server.local_addr()).await;
+    let mut open = Vec::new();
+    for _ in 0..100 {
+        let mut exchange = soon(connection.open()).await.unwrap();
+        exchange.send_last(&[(FrameKind::Value, b"x")]).await.unwrap();
+        soon(told.recv()).await.unwrap();
+        open.push(exchange);
+    }
+    let mut next = pin!(connection.open());
+    let at_once = std::future::poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx).is_ready())).await;
+    assert!(!at_once, "one more than the limit");
+    gate.add_permits(100);
+    for exchange in &mut open {
+        assert_eq!(&soon(exchange.recv()).await.unwrap().unwrap().payload[..], b"x");
+    }
+    drop(open);
+    soon(next).await.unwrap();
 }
 
 #[tokio::test]
