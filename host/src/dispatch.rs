@@ -20,6 +20,7 @@ mod storm;
 mod together;
 mod trap;
 mod unread;
+mod within;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,6 +51,7 @@ pub(crate) use report::About;
 use request::Request;
 pub(crate) use trap::{failure as trapped, quoted};
 use unread::Unread;
+use within::within;
 
 /// Answers calls.
 pub(crate) struct Dispatch {
@@ -128,7 +130,7 @@ impl Dispatch {
     /// Answers one call, unless its caller goes away first.
     async fn answer(&self, unread: &Unread, mut exchange: Exchange) {
         let began = Instant::now();
-        let read = tokio::time::timeout(self.limits.request_timeout, Request::read(&mut exchange));
+        let read = within(self.limits.request_timeout, Request::read(&mut exchange));
         let reply = match read.await {
             Ok(Ok(request)) => {
                 // Most calls end at their first poll, and then nobody has to ask.
@@ -151,7 +153,7 @@ impl Dispatch {
         };
         let waiting = unread.add(reply.bytes());
         let sent = self.send(&mut exchange, reply);
-        if tokio::time::timeout(self.limits.answer_timeout, sent).await.is_err() {
+        if within(self.limits.answer_timeout, sent).await.is_err() {
             tracing::debug!(peer = %exchange.peer().id, "the answer was not read in time");
         }
         drop(waiting);
@@ -297,9 +299,9 @@ impl Dispatch {
         request.check_length(plugin.limits().arguments)?;
         // A plugin in quarantine takes no place in the queue either.
         let refused = |told| fault::quarantined(plugin.service(), &told);
-        plugin.watch().check(peer).map_err(refused)?;
+        plugin.watch().check(call.began.into_std(), peer).map_err(refused)?;
         let permit = self.enter(&call).await?;
-        let watching = plugin.watch().admit(peer).map_err(refused)?;
+        let watching = plugin.watch().admit(permit.since(), peer).map_err(refused)?;
         let arguments = arguments::checked(&self.lane, &call, request).await?;
         let guest = async {
             match plugin.keeper().shared() {

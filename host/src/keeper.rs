@@ -114,12 +114,11 @@ impl Keeper {
         self.kept().len()
     }
 
-    /// An instance that was kept.
-    pub(crate) fn take(&self) -> Option<Live> {
+    /// An instance that was kept and is good at `now`.
+    pub(crate) fn take(&self, now: Instant) -> Option<Live> {
         if matches!(self.strategy, Instances::Fresh) {
             return None;
         }
-        let now = Instant::now();
         loop {
             let kept = self.kept().pop()?;
             if self.is_usable(kept.live.record, now) {

@@ -224,8 +224,11 @@ async fn here<T: Send + 'static>(
 ) -> Option<T> {
     let mut computed = Duration::ZERO;
     let ended = poll_fn(|context| {
-        let exact = who.is_watched(Instant::now());
-        let watch = if exact { Stopwatch::exact() } else { Stopwatch::rough() };
+        let now = Instant::now();
+        let watch = match who.is_watched(now) {
+            true => Stopwatch::exact(now),
+            false => Stopwatch::rough(now),
+        };
         let polled = work.poll(context);
         let (now, held) = watch.stop();
         who.held(now, held);
@@ -252,7 +255,7 @@ async fn there<T: Send + 'static>(
     let in_turns = async move {
         let value = poll_fn(|context| {
             let turn = ready!(turns.poll_acquire(context));
-            let watch = Stopwatch::exact();
+            let watch = Stopwatch::exact(Instant::now());
             let polled = work.poll(context);
             let (_, Held { wall, computed }) = watch.stop();
             longest = longest.max(computed.unwrap_or(wall));

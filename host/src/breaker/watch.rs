@@ -67,25 +67,29 @@ impl Watch {
         *self.state() = Callers::default();
     }
 
-    /// A call of `caller` wants to run.
+    /// A call of `caller` wants to run at `now`.
     ///
     /// # Errors
     /// When it may not.
-    pub(crate) fn admit<'a>(&'a self, caller: &'a PeerId) -> Result<Watching<'a>, Quarantined> {
+    pub(crate) fn admit<'a>(
+        &'a self,
+        now: Instant,
+        caller: &'a PeerId,
+    ) -> Result<Watching<'a>, Quarantined> {
         let mut state = self.state();
-        let passes = state.admit(Instant::now(), caller);
+        let passes = state.admit(now, caller);
         let passes = passes.map_err(|refused| Quarantined::new(&refused))?;
         drop(state);
         Ok(Watching { watch: self, caller, passes: Some(passes) })
     }
 
-    /// Whether calls of `caller` are refused now, without asking for one.
+    /// Whether calls of `caller` are refused at `now`, without asking for one.
     ///
     /// # Errors
     /// When they are.
-    pub(crate) fn check(&self, caller: &PeerId) -> Result<(), Quarantined> {
+    pub(crate) fn check(&self, now: Instant, caller: &PeerId) -> Result<(), Quarantined> {
         let state = self.state();
-        state.refused(Instant::now(), caller).map_or(Ok(()), |told| Err(Quarantined::new(&told)))
+        state.refused(now, caller).map_or(Ok(()), |told| Err(Quarantined::new(&told)))
     }
 
     /// What people are to know; while a trial runs, with nothing left. Of several callers that are

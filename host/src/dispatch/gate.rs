@@ -48,6 +48,13 @@ pub(super) struct Permit {
     since: Instant,
 }
 
+impl Permit {
+    /// When it was given.
+    pub(super) fn since(&self) -> Instant {
+        self.since
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
         let granted = {

@@ -92,7 +92,7 @@ impl Job {
             method: Arc::clone(call.method().label()),
             call: Some(call.id),
         };
-        let live = keeper.take();
+        let live = keeper.take(permit.since());
         let (output, slot) = match &live {
             Some(live) => {
                 live.output.begin(source);

@@ -20,16 +20,15 @@ pub(super) struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// By the clock alone: two reads of it, some fifty nanoseconds.
-    pub(super) fn rough() -> Self {
-        Self { began: Instant::now(), computed: None }
+    /// By the clock alone: from `now` to the end.
+    pub(super) fn rough(now: Instant) -> Self {
+        Self { began: now, computed: None }
     }
 
     /// Looks at the thread's own time as well. What it computed in the moment before may count too:
     /// asking the system each time would be a tenth of a short call.
-    pub(super) fn exact() -> Self {
-        let began = Instant::now();
-        Self { began, computed: Some(recent_time_of_thread(began)) }
+    pub(super) fn exact(now: Instant) -> Self {
+        Self { began: now, computed: Some(recent_time_of_thread(now)) }
     }
 
     /// How long it ran; and the time at its end.
@@ -86,11 +85,11 @@ mod tests {
 
     #[test]
     fn computing_counts_and_waiting_does_not() {
-        let watch = Stopwatch::exact();
+        let watch = Stopwatch::exact(Instant::now());
         while time_of_thread().subsec_millis() == 0 {}
         let (_, held) = watch.stop();
         assert!(held.computed.is_some_and(|computed| computed > Duration::ZERO));
-        let (watch, pause) = (Stopwatch::exact(), Duration::from_millis(20));
+        let (watch, pause) = (Stopwatch::exact(Instant::now()), Duration::from_millis(20));
         std::thread::sleep(pause);
         let (_, held) = watch.stop();
         assert!(held.wall >= pause);
