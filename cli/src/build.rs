@@ -1,12 +1,16 @@
 //! `build`: runs a project's own tools and puts the component beside its sources.
 //!
-//! What the tools make is a component without documentation, because the component encoding drops
-//! it: the text of `wit/` goes along in a section of its own. The file is replaced by a rename, so a
+//! C gets the bindings of `wit/` before, and a core module becomes a component after: both are done
+//! here, because their tools are in no distribution. What the tools make has no documentation, because
+//! the component encoding drops it: the text of `wit/` goes along in a section of its own. The file is replaced by a rename, so a
 //! host that serves the folder never sees half of one; a build that fails leaves the last one.
 
+mod bindings;
 mod cargo;
+mod component;
 mod scripts;
 mod tool;
+mod wit;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,7 +58,8 @@ pub(crate) async fn build(project: &Project) -> Outcome<PathBuf> {
             format!("cannot read what was built, {}: {error}", raw.display()),
         )
     })?;
-    let bytes = match wit(project.dir()) {
+    let bytes = component::of(bytes)?;
+    let bytes = match wit::text(project) {
         Some(text) => documented(bytes, &text),
         None => bytes,
     };
@@ -94,18 +99,6 @@ pub(crate) async fn check_rust(dir: &Path) -> Outcome {
 pub(crate) fn is_installed(program: &str) -> bool {
     let folders = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&folders).any(|folder| folder.join(program).is_file())
-}
-
-/// The WIT of a project, if it is in one place: what a host reads documentation from.
-fn wit(project: &Path) -> Option<String> {
-    let files = fs::read_dir(project.join("wit")).ok()?;
-    let mut files: Vec<_> = files
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|end| end == "wit"))
-        .collect();
-    files.sort();
-    let texts: Vec<_> = files.iter().filter_map(|path| fs::read_to_string(path).ok()).collect();
-    (!texts.is_empty()).then(|| texts.join("\n"))
 }
 
 fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {

@@ -26,6 +26,9 @@ pub(crate) fn run(args: NewArgs, terminal: Terminal) -> Outcome {
     let shown = dir.display();
     terminal.out(format!("wrote the plugin {} to {shown}", args.name))?;
     let place = example::quote(&shown.to_string());
+    let code = args.lang.code();
+    terminal
+        .out(format!("  {shown}/wit/plugin.wit says what it offers, {shown}/{code} does it"))?;
     terminal.out("next:")?;
     terminal.out(format!("  jackfield build {place}"))?;
     terminal.out(format!("  jackfield dev --watch {place}"))?;
@@ -106,6 +109,18 @@ macro_rules! files {
     };
 }
 
+impl Language {
+    /// The file that does what the WIT says.
+    fn code(self) -> &'static str {
+        match self {
+            Self::Rust => "src/lib.rs",
+            Self::Js => "src/plugin.js",
+            Self::Python => "app.py",
+            Self::C => "src/plugin.c",
+        }
+    }
+}
+
 fn template(language: Language) -> &'static [(&'static str, &'static str)] {
     match language {
         Language::Rust => files!("rust": "Cargo.toml", ".cargo/config.toml", ".gitignore",
@@ -170,6 +185,7 @@ mod tests {
             there.sort();
             written.sort();
             assert_eq!(there, written, "{name}");
+            assert!(written.contains(&language.code()), "{name}");
         }
     }
 

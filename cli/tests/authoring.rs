@@ -7,6 +7,7 @@ mod run;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -86,6 +87,10 @@ fn a_project_is_begun_once_and_says_what_comes_next() {
         let ended = author.run(&["new", &name, "--lang", language]);
         let build = format!("jackfield build {name}");
         ended.said(0, &[&build, "jackfield dev --watch", &format!("call {name}.greet Ada")]);
+        let told = ended.stdout.lines().nth(1).unwrap().split([' ', ',']);
+        let places: Vec<&str> = told.filter(|word| word.contains('/')).collect();
+        assert_eq!(places.len(), 2, "{ended:?}");
+        assert!(places.iter().all(|place| author.path(place).is_file()), "{ended:?}");
         assert!(author.path(&name).join(file).is_file());
         let cases = fs::read_to_string(author.path(&name).join("cases.json")).unwrap();
         assert!(serde_json::from_str::<Value>(&cases).unwrap().is_array());
@@ -96,6 +101,7 @@ fn a_project_is_begun_once_and_says_what_comes_next() {
     fs::create_dir_all(author.path("elsewhere/empty")).unwrap();
     author.run(&["new", "empty", "--lang", "c", "--dir", "elsewhere"]).said(0, &[]);
     author.run(&["new", "My Plugin", "--lang", "c"]).said(2, &["for example: my-plugin"]);
+    author.run(&["new", "x"]).said(2, &["--lang <rust|js|python|c>"]);
     author.run(&["new", "x", "--lang", "cobol"]).said(2, &["rust, js, python, c"]);
     author.file("file", "");
     author.run(&["new", "x", "--lang", "c", "--dir", "file"]).said(2, &["is a file"]);
@@ -138,6 +144,65 @@ fn a_missing_tool_or_project_says_what_to_do() {
     fs::create_dir(author.path("folder")).unwrap();
     author.run(&["build", "folder"]).said(3, &["Cargo.toml, package.json"]);
     author.run(&["dev", "--watch", "folder", "-p", "0"]).said(3, &["Cargo.toml, package.json"]);
+}
+
+#[test]
+fn c_gets_its_bindings_before_make_runs_and_the_same_ones_are_left_alone() {
+    let author = Author::new();
+    author.project(ORACLE);
+    author.file("oracle/src/plugin.c", "");
+    let needs = "build/plugin.h build/plugin.c build/plugin_component_type.o";
+    let makefile = format!("build/plugin.wasm: {needs}\n\tcp plugin.bin $@\n");
+    author.file("oracle/Makefile", makefile);
+    author.run(&["build", "oracle"]).said(0, &["answer: func(to: u32) -> u32"]);
+    let header = author.path("oracle/build/plugin.h");
+    assert!(fs::read_to_string(&header).unwrap().contains("exports_plugin_answer(uint32_t to)"));
+    let made = fs::metadata(&header).unwrap().modified().unwrap();
+    author.run(&["build", "oracle"]).said(0, &[]);
+    assert_eq!(fs::metadata(&header).unwrap().modified().unwrap(), made);
+    // One name for the files, whatever the world is called.
+    author.file("oracle/wit/plugin.wit", WIT.replace("world plugin", "world delphi"));
+    author.run(&["build", "oracle"]).said(0, &[]);
+    assert!(fs::read_to_string(&header).unwrap().contains("exports_plugin_answer(uint32_t to)"));
+}
+
+#[test]
+fn wit_that_c_cannot_have_says_where_and_why() {
+    let author = Author::new();
+    author.project(ORACLE);
+    author.file("oracle/src/plugin.c", "");
+    author.file("oracle/wit/plugin.wit", WIT.replace("u32;", "u33;"));
+    author.run(&["build", "oracle"]).said(11, &["u33", "plugin.wit:4:"]);
+    author.file("oracle/wit/plugin.wit", WIT.replace("to: u32", "to: list<u8, 4>"));
+    author.run(&["build", "oracle"]).said(11, &["no bindings for in C", "leave them out"]);
+    author.file("oracle/wit/plugin.wit", "package a:b;\nworld c {}\nworld d {}\n");
+    author.run(&["build", "oracle"]).said(11, &["call the plugin's world plugin"]);
+    fs::remove_dir_all(author.path("oracle/wit")).unwrap();
+    author.run(&["build", "oracle"]).said(3, &["no folder wit", "wit/plugin.wit"]);
+}
+
+#[test]
+fn a_build_that_fails_for_a_mistake_in_the_wit_says_where_it_is() {
+    let author = Author::new();
+    author.file("bin/npm", "#!/bin/sh\necho 'expected a colon, somewhere' >&2; exit 1\n");
+    fs::set_permissions(author.path("bin/npm"), fs::Permissions::from_mode(0o755)).unwrap();
+    author.file("oracle/package.json", r#"{"name": "oracle"}"#);
+    author.file("oracle/node_modules/.jackfield-installed", r#"{"name": "oracle"}"#);
+    for (wit, told) in [(WIT.replace("to:", "to"), true), (WIT.to_owned(), false)] {
+        author.file("oracle/wit/plugin.wit", wit);
+        let mut command = author.command(&["build", "oracle"]);
+        let path = format!("{}:/usr/bin:/bin", author.path("bin").display());
+        let ended = Ended::of(command.env("PATH", path).output().unwrap());
+        ended.said(11, &["somewhere", "npm ended with exit code 1"]);
+        assert_eq!(ended.stderr.contains("plugin.wit:4:"), told, "{ended:?}");
+    }
+}
+
+#[test]
+fn a_core_module_that_does_not_say_what_it_offers_is_refused() {
+    let author = Author::new();
+    author.project("(module)");
+    author.run(&["build", "oracle"]).said(11, &["core module", "build/plugin_component_type.o"]);
 }
 
 #[test]

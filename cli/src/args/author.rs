@@ -13,7 +13,7 @@ pub(crate) struct NewArgs {
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
     /// The language
-    #[arg(long, value_name = "LANG")]
+    #[arg(long, value_name = "rust|js|python|c")]
     pub(crate) lang: Language,
     /// The folder to make the project's folder in [default: this one]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -31,7 +31,7 @@ pub(crate) enum Language {
     /// pip and componentize-py
     #[value(alias = "py")]
     Python,
-    /// clang and wit-bindgen
+    /// make and clang
     C,
 }
 

@@ -243,7 +243,7 @@ The first of these files says who builds it:
   Cargo.toml        cargo, for wasm32-wasip2
   package.json      npm run build, which leaves build/plugin.wasm
   requirements.txt  componentize-py over app.py, in .venv
-  Makefile          make build/plugin.wasm
+  Makefile          make build/plugin.wasm; for C in src/ with the bindings of wit/ in build/
 
 The component becomes NAME.wasm in that folder, with the documentation of wit/*.wit in it; NAME is \
 the package's, or else the folder's. Ends with exit code 11 when a tool fails.

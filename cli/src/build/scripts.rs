@@ -6,7 +6,9 @@
 use std::fs;
 use std::path::Path;
 
+use super::bindings;
 use super::tool::Tool;
+use super::wit;
 use crate::exit::Exit;
 use crate::problem::{Outcome, Problem};
 use crate::project::{Kind, Project};
@@ -17,7 +19,8 @@ pub(super) async fn javascript(project: &Project) -> Outcome {
     let npm = Tool { name: "npm", install: NODE };
     let install = async || npm.run("npm", ["install", "--no-audit", "--no-fund"], dir).await;
     once(project, "node_modules", install).await?;
-    npm.run("npm", ["run", "--silent", "build"], dir).await
+    let built = npm.run("npm", ["run", "--silent", "build"], dir).await;
+    built.map_err(|problem| wit::explain(problem, project))
 }
 
 /// Runs componentize-py over `app.py`.
@@ -36,12 +39,15 @@ pub(super) async fn python(project: &Project) -> Outcome {
         tool("componentize-py", "add componentize-py==0.25.1 to requirements.txt");
     let raw = project.raw();
     let raw = raw.strip_prefix(dir).unwrap_or(&raw).to_string_lossy().into_owned();
-    let args = ["--quiet", "--wit-path", "wit", "componentize", "app", "--output", &raw];
+    let args = ["--quiet", "--wit-path", wit::FOLDER, "componentize", "app", "--output", &raw];
     componentize.run(path, args, dir).await
 }
 
-/// Runs make.
+/// Runs make, where there is C with the bindings made before.
 pub(super) async fn make(project: &Project) -> Outcome {
+    if bindings::wanted(project) {
+        bindings::write(project).await?;
+    }
     Tool { name: "make", install: MAKE }.run("make", ["build/plugin.wasm"], project.dir()).await
 }
 

@@ -59,12 +59,7 @@ const LANGUAGES: [Language; 3] = [
         programs: &[
             &["make"],
             &["clang", "clang-22", "clang-21", "clang-20", "clang-19", "clang-18"],
-            &["wit-bindgen"],
         ],
-        install: &[
-            MAKE,
-            "apt install clang lld wasi-libc libclang-rt-dev-wasm32",
-            "cargo install --locked wit-bindgen-cli@0.63.0 --no-default-features --features c",
-        ],
+        install: &[MAKE, "apt install clang lld wasi-libc libclang-rt-dev-wasm32"],
     },
 ];
