@@ -12,13 +12,14 @@ use std::time::Duration;
 
 use jackfield_transport::{CloseCode, Connection, DialError, Dialer, Role, chain};
 use jackfield_wire::Status;
+use jackfield_wire::metric::There;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::retry::Cure;
-use crate::telemetry::{Telemetry, There};
+use crate::telemetry::Telemetry;
 
 /// The connections of one client.
 pub(crate) struct Pool {

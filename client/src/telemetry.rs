@@ -13,9 +13,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
-use jackfield_wire::metric::{Metric, MetricKind};
+use jackfield_wire::metric::{Metric, There};
 use jackfield_wire::{ServiceName, Status};
-use metrics::{Counter, Gauge, Histogram, Unit};
+use metrics::{Counter, Gauge, Histogram};
 
 pub(crate) use self::ejections::Ejections;
 use self::series::ByStatus;
@@ -63,12 +63,9 @@ pub(crate) struct Attempt {
     status: Status,
 }
 
-/// Something that is there as long as this is.
-pub(crate) struct There(Gauge);
-
 impl Telemetry {
     pub(crate) fn new() -> Self {
-        describe();
+        TABLE.iter().for_each(Metric::describe);
         Self {
             services: RwLock::default(),
             others: Arc::new(Service::new(OTHER)),
@@ -176,19 +173,6 @@ impl Drop for Attempt {
     }
 }
 
-impl There {
-    fn new(gauge: &Gauge) -> Self {
-        gauge.increment(1.0);
-        Self(gauge.clone())
-    }
-}
-
-impl Drop for There {
-    fn drop(&mut self) {
-        self.0.decrement(1.0);
-    }
-}
-
 /// The entry of `key`, a new one, or `others` when there are enough.
 fn get_or_add<K: Clone + Eq + std::hash::Hash, V>(
     map: &RwLock<HashMap<K, Arc<V>>>,
@@ -203,17 +187,6 @@ fn get_or_add<K: Clone + Eq + std::hash::Hash, V>(
     match map.len() {
         0..MOST => map.entry(key.clone()).or_insert_with(|| Arc::new(new())).clone(),
         _ => map.get(key).unwrap_or(others).clone(),
-    }
-}
-
-fn describe() {
-    for Metric { kind, name, unit, text, .. } in TABLE {
-        let unit = Unit::from_string(unit).unwrap_or(Unit::Count);
-        match kind {
-            MetricKind::Counter => metrics::describe_counter!(name, unit, text),
-            MetricKind::Gauge => metrics::describe_gauge!(name, unit, text),
-            MetricKind::Histogram => metrics::describe_histogram!(name, unit, text),
-        }
     }
 }
 
@@ -237,58 +210,28 @@ const REGISTRIES: &str = "jackfield_client_registries_connected";
 
 /// Everything that is reported.
 const TABLE: [Metric; 11] = [
-    metric(MetricKind::Counter, CALLS, "count", "service, status", "Calls that have ended"),
-    metric(
-        MetricKind::Histogram,
-        CALL_DURATION,
-        "seconds",
-        "service",
-        "Calls, with all their attempts",
-    ),
-    metric(MetricKind::Gauge, CALLS_IN_FLIGHT, "count", "service", "Calls that run"),
-    metric(
-        MetricKind::Counter,
-        RETRIES,
-        "count",
-        "service",
-        "Attempts beyond the first of their call",
-    ),
-    metric(
-        MetricKind::Counter,
-        ATTEMPTS,
-        "count",
-        "service, endpoint, status",
-        "Attempts that have ended",
-    ),
-    metric(MetricKind::Histogram, ATTEMPT_DURATION, "seconds", "service, endpoint", "Attempts"),
-    metric(MetricKind::Counter, DIALS, "count", "outcome", "Connections tried"),
-    metric(MetricKind::Gauge, CONNECTIONS, "count", "", "Connections to hosts that are held"),
-    metric(MetricKind::Counter, EJECTIONS, "count", "reason", "Times that anyone was left out"),
-    metric(MetricKind::Gauge, EJECTED, "count", "", "Instances and addresses that are left out"),
-    metric(MetricKind::Gauge, REGISTRIES, "count", "", "Registries that are being watched"),
+    Metric::counter(CALLS, "service, status", "Calls that have ended"),
+    Metric::durations(CALL_DURATION, "service", "Calls, with all their attempts"),
+    Metric::gauge(CALLS_IN_FLIGHT, "service", "Calls that run"),
+    Metric::counter(RETRIES, "service", "Attempts beyond the first of their call"),
+    Metric::counter(ATTEMPTS, "service, endpoint, status", "Attempts that have ended"),
+    Metric::durations(ATTEMPT_DURATION, "service, endpoint", "Attempts"),
+    Metric::counter(DIALS, "outcome", "Connections tried"),
+    Metric::gauge(CONNECTIONS, "", "Connections to hosts that are held"),
+    Metric::counter(EJECTIONS, "reason", "Times that anyone was left out"),
+    Metric::gauge(EJECTED, "", "Instances and addresses that are left out"),
+    Metric::gauge(REGISTRIES, "", "Registries that are being watched"),
 ];
-
-const fn metric(
-    kind: MetricKind,
-    name: &'static str,
-    unit: &'static str,
-    labels: &'static str,
-    text: &'static str,
-) -> Metric {
-    Metric { kind, name, unit, labels, text }
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jackfield_wire::metric;
 
     #[test]
     fn the_documentation_lists_every_metric_as_it_is() {
         let document = include_str!("../../docs/metrics.md");
-        for metric in TABLE {
-            assert!(document.contains(&metric.row()), "not in docs/metrics.md: {}", metric.row());
-        }
-        assert_eq!(document.matches("| `jackfield_client_").count(), TABLE.len());
+        assert_eq!(metric::differences(document, "jackfield_client_", &TABLE), [""; 0]);
     }
 
     #[test]

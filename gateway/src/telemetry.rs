@@ -7,8 +7,8 @@ use std::sync::Weak;
 use std::time::Instant;
 
 use http::StatusCode;
-use jackfield_wire::metric::{Metric, MetricKind};
-use metrics::{Gauge, Unit};
+use jackfield_wire::metric::{Metric, There};
+use metrics::Gauge;
 
 use crate::connection::Connections;
 use crate::health;
@@ -27,19 +27,9 @@ pub(crate) struct Counted {
     code: Option<StatusCode>,
 }
 
-/// Something that is there as long as this is.
-pub(crate) struct There(Gauge);
-
 impl Telemetry {
     pub(crate) fn new() -> Self {
-        for Metric { kind, name, unit, text, .. } in TABLE {
-            let unit = Unit::from_string(unit).unwrap_or(Unit::Count);
-            match kind {
-                MetricKind::Counter => metrics::describe_counter!(name, unit, text),
-                MetricKind::Gauge => metrics::describe_gauge!(name, unit, text),
-                MetricKind::Histogram => metrics::describe_histogram!(name, unit, text),
-            }
-        }
+        TABLE.iter().for_each(Metric::describe);
         Self { in_flight: metrics::gauge!(IN_FLIGHT), connections: metrics::gauge!(CONNECTIONS) }
     }
 
@@ -72,19 +62,6 @@ impl Drop for Counted {
         let code = self.code.map_or_else(|| "gone".to_owned(), |code| code.as_str().to_owned());
         metrics::counter!(REQUESTS, "route" => self.route, "code" => code).increment(1);
         metrics::histogram!(DURATION, "route" => self.route).record(self.began.elapsed());
-    }
-}
-
-impl There {
-    fn new(gauge: &Gauge) -> Self {
-        gauge.increment(1.0);
-        Self(gauge.clone())
-    }
-}
-
-impl Drop for There {
-    fn drop(&mut self) {
-        self.0.decrement(1.0);
     }
 }
 
@@ -137,36 +114,22 @@ const REFUSED: &str = "jackfield_gateway_connections_refused_total";
 
 /// Everything that is reported.
 const TABLE: [Metric; 5] = [
-    metric(MetricKind::Counter, REQUESTS, "route, code", "Requests that have an answer"),
-    Metric {
-        unit: "seconds",
-        ..metric(MetricKind::Histogram, DURATION, "route", "Requests until their answer was ready")
-    },
-    metric(MetricKind::Gauge, IN_FLIGHT, "", "Requests that are being answered"),
-    metric(MetricKind::Gauge, CONNECTIONS, "", "Connections of clients"),
-    metric(MetricKind::Counter, REFUSED, "", "Connections refused because there were too many"),
+    Metric::counter(REQUESTS, "route, code", "Requests that have an answer"),
+    Metric::durations(DURATION, "route", "Requests until their answer was ready"),
+    Metric::gauge(IN_FLIGHT, "", "Requests that are being answered"),
+    Metric::gauge(CONNECTIONS, "", "Connections of clients"),
+    Metric::counter(REFUSED, "", "Connections refused because there were too many"),
 ];
-
-const fn metric(
-    kind: MetricKind,
-    name: &'static str,
-    labels: &'static str,
-    text: &'static str,
-) -> Metric {
-    Metric { kind, name, unit: "count", labels, text }
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jackfield_wire::metric;
 
     #[test]
     fn the_documentation_lists_every_metric_as_it_is() {
         let document = include_str!("../../docs/metrics.md");
-        for metric in TABLE {
-            assert!(document.contains(&metric.row()), "not in docs/metrics.md: {}", metric.row());
-        }
-        assert_eq!(document.matches("| `jackfield_gateway_").count(), TABLE.len());
+        assert_eq!(metric::differences(document, "jackfield_gateway_", &TABLE), [""; 0]);
     }
 
     #[test]

@@ -8,10 +8,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use jackfield_wire::metric::{Metric, MetricKind};
+use jackfield_wire::metric::Metric;
 use jackfield_wire::reflect::{HostReport, Latency, MethodReport, ServiceReport};
 use jackfield_wire::{Load, ServiceName, Status};
-use metrics::Unit;
 
 /// What was reported so far.
 #[derive(Debug, Default)]
@@ -38,14 +37,7 @@ pub(crate) struct Beside {
 
 impl Telemetry {
     pub(crate) fn new() -> Self {
-        for Metric { kind, name, unit, text, .. } in TABLE {
-            let unit = Unit::from_string(unit).unwrap_or(Unit::Count);
-            match kind {
-                MetricKind::Counter => metrics::describe_counter!(name, unit, text),
-                MetricKind::Gauge => metrics::describe_gauge!(name, unit, text),
-                MetricKind::Histogram => metrics::describe_histogram!(name, unit, text),
-            }
-        }
+        TABLE.iter().for_each(Metric::describe);
         Self::default()
     }
 
@@ -197,47 +189,41 @@ const OF_SERVICES: [&str; 6] = [IN_FLIGHT, QUEUED, INSTANCES, IDLE, MEMORY, QUAR
 
 /// Everything that is reported.
 const TABLE: [Metric; 15] = [
-    counter(CALLS, "service, method, status", "Calls that have ended"),
-    Metric {
-        kind: MetricKind::Histogram,
-        unit: "seconds",
-        ..gauge(DURATION, "service, method", "Calls, with waiting for a place, without the network")
-    },
-    counter(REFUSED, "status", "Calls that were refused before their method was found"),
-    gauge(IN_FLIGHT, "service", "Calls that run"),
-    gauge(QUEUED, "service", "Calls that wait for a place"),
-    gauge(LIMIT, "", "Calls that run at once at most"),
-    gauge(INSTANCES, "service", "Instances, idle ones too"),
-    gauge(IDLE, "service", "Instances that are kept warm and serve no call"),
-    Metric { unit: "bytes", ..gauge(MEMORY, "service", "Linear memory of all instances") },
-    gauge(QUARANTINED, "service", "1 while calls are refused because the plugin trapped"),
-    gauge(SERVICES, "", "Services that are served"),
-    gauge(REJECTED, "", "Files that do not serve"),
-    gauge(RETIRED, "", "Versions that were replaced or removed and still have calls running"),
-    gauge(DRAINING, "", "1 while the host takes its leave"),
-    gauge(REGISTERED, "", "1 while a registry has its services"),
+    Metric::counter(CALLS, "service, method, status", "Calls that have ended"),
+    Metric::durations(
+        DURATION,
+        "service, method",
+        "Calls, with waiting for a place, without the network",
+    ),
+    Metric::counter(REFUSED, "status", "Calls that were refused before their method was found"),
+    Metric::gauge(IN_FLIGHT, "service", "Calls that run"),
+    Metric::gauge(QUEUED, "service", "Calls that wait for a place"),
+    Metric::gauge(LIMIT, "", "Calls that run at once at most"),
+    Metric::gauge(INSTANCES, "service", "Instances, idle ones too"),
+    Metric::gauge(IDLE, "service", "Instances that are kept warm and serve no call"),
+    Metric::gauge(MEMORY, "service", "Linear memory of all instances").bytes(),
+    Metric::gauge(QUARANTINED, "service", "1 while calls are refused because the plugin trapped"),
+    Metric::gauge(SERVICES, "", "Services that are served"),
+    Metric::gauge(REJECTED, "", "Files that do not serve"),
+    Metric::gauge(
+        RETIRED,
+        "",
+        "Versions that were replaced or removed and still have calls running",
+    ),
+    Metric::gauge(DRAINING, "", "1 while the host takes its leave"),
+    Metric::gauge(REGISTERED, "", "1 while a registry has its services"),
 ];
-
-const fn gauge(name: &'static str, labels: &'static str, text: &'static str) -> Metric {
-    Metric { kind: MetricKind::Gauge, name, unit: "count", labels, text }
-}
-
-const fn counter(name: &'static str, labels: &'static str, text: &'static str) -> Metric {
-    Metric { kind: MetricKind::Counter, ..gauge(name, labels, text) }
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jackfield_wire::metric;
     use jackfield_wire::reflect::{LATENCY_BOUNDS, latency_bucket};
 
     #[test]
     fn the_documentation_lists_every_metric_as_it_is() {
         let document = include_str!("../../docs/metrics.md");
-        for metric in TABLE {
-            assert!(document.contains(&metric.row()), "not in docs/metrics.md: {}", metric.row());
-        }
-        assert_eq!(document.matches("| `jackfield_host_").count(), TABLE.len());
+        assert_eq!(metric::differences(document, "jackfield_host_", &TABLE), [""; 0]);
     }
 
     #[test]

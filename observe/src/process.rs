@@ -2,16 +2,12 @@
 
 use std::time::SystemTime;
 
-use jackfield_wire::metric::{Metric, MetricKind};
-use metrics::Unit;
+use jackfield_wire::metric::Metric;
 use rustix::time::{ClockId, clock_gettime};
 
 /// Says what the numbers are, and those that never change.
 pub(crate) fn describe(role: &'static str) {
-    for Metric { name, unit, text, .. } in TABLE {
-        let unit = Unit::from_string(unit).unwrap_or(Unit::Count);
-        metrics::describe_gauge!(name, unit, text);
-    }
+    TABLE.iter().for_each(Metric::describe);
     metrics::gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION"), "role" => role).set(1.0);
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     metrics::gauge!(STARTED).set(since.as_secs_f64());
@@ -47,32 +43,22 @@ const FILES: &str = "process_open_fds";
 
 /// Everything that is reported.
 const TABLE: [Metric; 5] = [
-    gauge(BUILD, "count", "version, role", "1, for its labels"),
-    gauge(STARTED, "seconds", "", "When the process started, since 1970"),
-    gauge(RESIDENT, "bytes", "", "Memory that the process has in RAM"),
-    gauge(CPU, "seconds", "", "CPU time that the process has used"),
-    gauge(FILES, "count", "", "Files and sockets that the process has open"),
+    Metric::gauge(BUILD, "version, role", "1, for its labels"),
+    Metric::gauge(STARTED, "", "When the process started, since 1970").seconds(),
+    Metric::gauge(RESIDENT, "", "Memory that the process has in RAM").bytes(),
+    Metric::gauge(CPU, "", "CPU time that the process has used").seconds(),
+    Metric::gauge(FILES, "", "Files and sockets that the process has open"),
 ];
-
-const fn gauge(
-    name: &'static str,
-    unit: &'static str,
-    labels: &'static str,
-    text: &'static str,
-) -> Metric {
-    Metric { kind: MetricKind::Gauge, name, unit, labels, text }
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jackfield_wire::metric;
 
     #[test]
     fn the_documentation_lists_every_metric_as_it_is() {
         let document = include_str!("../../docs/metrics.md");
-        for metric in TABLE {
-            assert!(document.contains(&metric.row()), "not in docs/metrics.md: {}", metric.row());
-        }
+        assert_eq!(metric::differences(document, "process_", &TABLE), [""; 0]);
     }
 
     #[test]

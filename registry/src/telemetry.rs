@@ -6,7 +6,6 @@
 use std::sync::{Mutex, PoisonError, Weak};
 
 use jackfield_wire::metric::{Metric, MetricKind};
-use metrics::Unit;
 
 use crate::server::Inside;
 use crate::status::RegistryStatus;
@@ -33,14 +32,7 @@ pub enum NotReady {
 
 impl RegistryMonitor {
     pub(crate) fn new(inside: Weak<Inside>) -> Self {
-        for Metric { kind, name, unit, text, .. } in TABLE.iter().map(|(metric, _)| *metric) {
-            let unit = Unit::from_string(unit).unwrap_or(Unit::Count);
-            match kind {
-                MetricKind::Counter => metrics::describe_counter!(name, unit, text),
-                MetricKind::Gauge => metrics::describe_gauge!(name, unit, text),
-                MetricKind::Histogram => metrics::describe_histogram!(name, unit, text),
-            }
-        }
+        TABLE.iter().for_each(|(metric, _)| metric.describe());
         Self { inside, reported: Mutex::default() }
     }
 
@@ -138,23 +130,22 @@ const TABLE: [(Metric, Value); 14] = [
 ];
 
 const fn gauge(name: &'static str, text: &'static str) -> Metric {
-    Metric { kind: MetricKind::Gauge, name, unit: "count", labels: "", text }
+    Metric::gauge(name, "", text)
 }
 
 const fn counter(name: &'static str, text: &'static str) -> Metric {
-    Metric { kind: MetricKind::Counter, ..gauge(name, text) }
+    Metric::counter(name, "", text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jackfield_wire::metric;
 
     #[test]
     fn the_documentation_lists_every_metric_as_it_is() {
         let document = include_str!("../../docs/metrics.md");
-        for (metric, _) in TABLE {
-            assert!(document.contains(&metric.row()), "not in docs/metrics.md: {}", metric.row());
-        }
-        assert_eq!(document.matches("| `jackfield_registry_").count(), TABLE.len());
+        let table = TABLE.map(|(metric, _)| metric);
+        assert_eq!(metric::differences(document, "jackfield_registry_", &table), [""; 0]);
     }
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use jackfield_wire::metric::There;
 use tokio::sync::watch;
 
 use crate::error::{NoRegistry, RegistryFailure};
 use crate::place::Place;
 use crate::snapshot::{Origin, Snapshot};
-use crate::telemetry::{Telemetry, There};
+use crate::telemetry::Telemetry;
 
 /// How a client fares with its registries.
 #[derive(Clone, Debug, PartialEq, Eq)]
