@@ -144,6 +144,7 @@ async function drops(page, a, b) {
   for (const name of ['calc', 'greeter', 'text', 'shapes']) await page.getByRole('row', { name: new RegExp(`^${name}\\b`) }).waitFor();
   await page.getByRole('row', { name: /^calc.*2 of 2/ }).waitFor();
   drop(b, 'resize', Buffer.from('no component at all'));
+  drop(b, 'two words', Buffer.from('no component at all'));
   const problem = page.getByRole('list', { name: 'Problems' }).getByRole('listitem');
   await problem.filter({ hasText: 'resize' }).filter({ hasText: 'Nothing serves under this name.' }).waitFor();
   await page.getByRole('row', { name: /^resize.*rejected/ }).waitFor();
@@ -151,6 +152,8 @@ async function drops(page, a, b) {
   await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: /Problems/ }).click();
   await page.getByRole('heading', { name: 'Problems' }).waitFor();
   await page.getByRole('listitem').filter({ hasText: 'resize' }).waitFor();
+  // No service can be called like it, so its host alone tells of it.
+  await page.getByRole('listitem').filter({ hasText: 'host-b' }).filter({ hasText: 'two words.wasm' }).waitFor();
   await inspect(page, 'problems');
   await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Hosts' }).click();
   await page.getByRole('row', { name: /host-a.*healthy/ }).waitFor();
@@ -161,7 +164,10 @@ async function drops(page, a, b) {
 
 async function calls(page, base) {
   step('a service is found, and its methods answer');
-  await page.getByRole('searchbox').fill('sqrt');
+  const search = page.getByRole('searchbox');
+  const { width } = await search.boundingBox();
+  assert.ok(width < 400, `the field to search in is ${width} px wide`);
+  await search.fill('sqrt');
   await page.getByRole('link', { name: 'sqrt' }).click();
   await page.getByRole('heading', { name: 'sqrt' }).waitFor();
   assert.equal(page.url(), `${base}console/#/services/calc/methods/sqrt`);

@@ -48,6 +48,10 @@ export function problems() {
       const key = `silent ${host.key}`;
       found.push({ key, kind: 'no figures', tone: 'doubtful', host: host.name, reason: host.figures.error });
     }
+    for (const { file, reason } of host.figures?.nameless ?? []) {
+      const key = `rejected ${host.key} ${file}`;
+      found.push({ key, kind: 'rejected', tone: 'bad', host: host.name, reason: `${file}: ${reason}`, effect: 'No service can be called like this file.' });
+    }
   }
   const order = { bad: 0, doubtful: 1, plain: 2 };
   return found.sort((one, other) => order[one.tone] - order[other.tone] || (one.key < other.key ? -1 : 1));

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::catalog::Catalog;
 use crate::event::HostEvent;
-pub(crate) use instances::HostPlace;
+pub(crate) use instances::{HostPlace, cut};
 pub use metadata::{InstanceMetadata, MetadataError};
 use session::{Lost, Session};
 

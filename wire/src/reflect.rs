@@ -17,7 +17,8 @@ use crate::name::ServiceName;
 use crate::ty::Signature;
 
 pub use report::{
-    HostReport, LATENCY_BOUNDS, Latency, LatencyBucket, MethodReport, ServiceReport, latency_bucket,
+    HostReport, LATENCY_BOUNDS, Latency, LatencyBucket, MethodReport, NamelessFile, ServiceReport,
+    latency_bucket,
 };
 
 /// One service of a host.

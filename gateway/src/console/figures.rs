@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use jackfield_wire::reflect::{HostReport, Latency, MethodReport};
+use jackfield_wire::reflect::{HostReport, Latency, MethodReport, NamelessFile};
 use jackfield_wire::{ServiceName, Status};
 use serde::Serialize;
 
@@ -72,6 +72,9 @@ struct ToldHost<'f> {
     memory: Option<u64>,
     /// Calls in which a guest trapped, since the plugins were loaded.
     traps: Option<u64>,
+    /// Files that no service tells of.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    nameless: &'f [NamelessFile],
     #[serde(flatten)]
     numbers: Numbers,
 }
@@ -226,6 +229,7 @@ impl Host {
             uptime_s: report.map(|report| report.uptime_ms / 1000),
             memory: report.map(|report| report.memory_bytes),
             traps: report.map(|report| report.services.iter().map(|s| s.traps()).sum()),
+            nameless: report.map_or(&[], |report| &report.nameless),
             numbers: tally.numbers(lasted),
         }
     }

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use jackfield_wire::reflect::{HostReport, ServiceReport};
+use jackfield_wire::reflect::{HostReport, NamelessFile, ServiceReport};
 use jackfield_wire::{Failure, ServiceName};
 
 use super::gate::Gate;
 use super::request::Request;
 use super::{Dispatch, End, builtin, lookup};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Snapshot};
 use crate::guest::{StoreCount, Stores};
 use crate::plugin::Plugin;
+use crate::registration::cut;
 use crate::tally::ByStatus;
 
 /// Whose calls a dispatch answers.
@@ -81,6 +82,7 @@ impl Reporter {
             memory_bytes: count(whole.memory),
             retired: u32::try_from(self.catalog.draining()).unwrap_or(u32::MAX),
             refused: self.refused.counts(),
+            nameless: if only.is_none() { nameless(&snapshot) } else { Vec::new() },
             services: services.collect(),
         })
     }
@@ -113,6 +115,15 @@ impl Reporter {
         }
     }
 }
+
+/// The registry is told of services alone.
+fn nameless(snapshot: &Snapshot) -> Vec<NamelessFile> {
+    let files = snapshot.rejected().filter(|file| file.service.is_none()).take(MAX_NAMELESS);
+    files.map(|it| NamelessFile { file: it.file.clone(), reason: cut(&it.reason) }).collect()
+}
+
+/// Who asks does so each second, and somebody may have taken a folder of something else for plugins.
+const MAX_NAMELESS: usize = 20;
 
 fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)

@@ -89,7 +89,8 @@ fn summaries<'a>(methods: impl Iterator<Item = &'a MethodInfo>) -> Vec<MethodSum
         .collect()
 }
 
-fn cut(reason: &str) -> String {
+/// As much of a reason as everybody is told.
+pub(crate) fn cut(reason: &str) -> String {
     reason[..reason.floor_char_boundary(MAX_REASON)].to_owned()
 }
 

@@ -223,6 +223,9 @@ async fn names_that_are_no_text_are_refused_and_the_rest_serves() {
     assert_eq!(rig.call("good.version", json!([])).await.ok(), json!(1));
     let files: Vec<_> = rig.host.rejected().into_iter().map(|rejected| rejected.file).collect();
     assert_eq!(files, ["line\\nfeed.wasm", "\u{fffd}.wasm"]);
+    // The registry cannot tell of what has no service's name: the host's report does.
+    let told: Vec<_> = rig.host.report().nameless.into_iter().map(|told| told.file).collect();
+    assert_eq!(told, files);
 }
 
 #[tokio::test]

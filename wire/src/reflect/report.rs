@@ -38,8 +38,21 @@ pub struct HostReport {
     /// is not here, of a caller that leaves too many answers unread.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub refused: BTreeMap<Status, u64>,
+    /// Files of its folder that do not serve and that no service tells of, because none can be called
+    /// like them: the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nameless: Vec<NamelessFile>,
     /// Each service that it serves, by name.
     pub services: Vec<ServiceReport>,
+}
+
+/// A file that does not serve, and whose name can be no service's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamelessFile {
+    /// Its name in the folder, with control characters escaped.
+    pub file: String,
+    /// Why it does not serve, and what to do.
+    pub reason: String,
 }
 
 /// What a host says of its work for one service.

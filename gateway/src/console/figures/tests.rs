@@ -101,3 +101,15 @@ fn only_the_last_ten_passes_count() {
     assert_eq!(told(&passes[..11])["total"]["rate"], 100.0);
     assert_eq!(told(&passes)["total"]["rate"], 0.0);
 }
+
+#[test]
+fn files_that_no_service_tells_of_are_told_with_their_host() {
+    let file = NamelessFile { file: "two words.wasm".into(), reason: "no name".into() };
+    let with = HostReport { nameless: vec![file], ..report("a", 1000, 0, 0) };
+    let told = told(&[&[with, report("bb", 1000, 0, 0)]]);
+    let files = json!([{ "file": "two words.wasm", "reason": "no name" }]);
+    assert_eq!(
+        (&told["hosts"][0]["nameless"], &told["hosts"][1]["nameless"]),
+        (&files, &Value::Null)
+    );
+}
