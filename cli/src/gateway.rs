@@ -17,7 +17,7 @@ use crate::terminal::Terminal;
 
 /// Runs a gateway.
 pub(crate) fn run(args: GatewayArgs, common: &Common, terminal: Terminal) -> Outcome {
-    setup::server_runtime()?.block_on(serve(args, common, terminal))
+    setup::runtime_of(args.threads)?.block_on(serve(args, common, terminal))
 }
 
 async fn serve(args: GatewayArgs, common: &Common, terminal: Terminal) -> Outcome {

@@ -71,7 +71,12 @@ pub(crate) fn server_runtime() -> Outcome<Runtime> {
 /// wakes another thread, which costs more than the whole of a short call; further connections have
 /// [`serving_threads`].
 pub(crate) fn serving_runtime() -> Outcome<Runtime> {
-    built(Builder::new_multi_thread().worker_threads(1))
+    runtime_of(1)
+}
+
+/// A runtime of so many threads; 0 is taken for 1.
+pub(crate) fn runtime_of(threads: u16) -> Outcome<Runtime> {
+    built(Builder::new_multi_thread().worker_threads(usize::from(threads.max(1))))
 }
 
 /// Threads for the connections of a host beside that of its runtime: with it, one for each core.
@@ -131,6 +136,13 @@ fn machine() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_runtime_has_the_threads_that_were_asked_for() {
+        for (asked, has) in [(0, 1), (1, 1), (3, 3)] {
+            assert_eq!(runtime_of(asked).ok().unwrap().metrics().num_workers(), has);
+        }
+    }
 
     #[test]
     fn a_made_up_name_can_stand_in_a_certificate() {

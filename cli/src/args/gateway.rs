@@ -28,6 +28,10 @@ pub(crate) struct GatewayArgs {
     /// proxy that knows who is who do so
     #[arg(long)]
     pub(crate) open_to_network: bool,
+    /// Threads that serve, from 1 to 64. A call that passes from one to another costs half as much
+    /// again: more help only where one is always busy and this machine has cores to spare
+    #[arg(long, value_name = "COUNT", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) threads: u16,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
     #[command(flatten)]
