@@ -8,15 +8,14 @@ use std::{
 };
 
 use quinn::{
-    ClientConfig, ConnectError, ConnectionError, Endpoint, EndpointConfig, Side, TokioRuntime,
-    TransportErrorCode,
+    ClientConfig, ConnectError, ConnectionError, Endpoint, EndpointConfig, Side, TransportErrorCode,
 };
 use rustls::pki_types::CertificateDer;
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
     CloseCode, CloseReason, Connection, Identity, Peer, Protocol, Role, TransportLimits,
-    codes::alert, limits, link::Link, probe, socket, tls,
+    batches::Batches, codes::alert, limits, link::Link, probe, socket, tls,
 };
 
 /// Makes connections of one protocol, as one identity.
@@ -29,6 +28,7 @@ pub struct Dialer {
     /// await.
     endpoints: Mutex<[Option<Endpoint>; 2]>,
     trust: Arc<tls::Trust>,
+    batches: Batches,
     /// One task per connection that notices a dead peer; see [`crate::probe`]. Held to add one,
     /// never across an await.
     watches: Mutex<JoinSet<()>>,
@@ -57,6 +57,7 @@ impl Dialer {
             configs,
             endpoints: Mutex::default(),
             trust: identity.trust(),
+            batches: Batches::default(),
             watches: Mutex::default(),
         })
     }
@@ -109,7 +110,8 @@ impl Dialer {
         let nameless = || DialError::PeerCertificate { address, what: "it has no name".into() };
         let leaf = peer_certificate(&quic).ok_or_else(nameless)?;
         let id = tls::peer_id(&leaf).map_err(|_| nameless())?;
-        let link = Arc::new(Link::new(Peer { id, address }, self.limits.frames, Side::Client));
+        let link = Link::new(Peer { id, address }, self.limits.frames, Side::Client);
+        let link = Arc::new(link.in_batches(self.batches.clone()));
         let expires = self.trust.expires(&leaf);
         let watch = probe::watch(quic.clone(), Arc::downgrade(&link), probe::CLIENT_TICK, expires);
         let mut watches = locked(&self.watches);
@@ -128,8 +130,8 @@ impl Dialer {
         if let Some(endpoint) = &endpoints[slot] {
             return Ok(endpoint.clone());
         }
-        let endpoint =
-            make_endpoint(any).map_err(|source| DialError::Socket { address, source })?;
+        let endpoint = make_endpoint(any, self.batches.clone())
+            .map_err(|source| DialError::Socket { address, source })?;
         Ok(endpoints[slot].insert(endpoint).clone())
     }
 
@@ -240,10 +242,10 @@ async fn close(endpoint: Option<Endpoint>) {
     endpoint.wait_idle().await;
 }
 
-fn make_endpoint(any: SocketAddr) -> io::Result<Endpoint> {
+fn make_endpoint(any: SocketAddr, batches: Batches) -> io::Result<Endpoint> {
     let mut config = EndpointConfig::default();
     limits::take_large_datagrams(&mut config);
-    Endpoint::new(config, None, socket::bind(any)?, Arc::new(TokioRuntime))
+    Endpoint::new(config, None, socket::bind(any)?, Arc::new(batches))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

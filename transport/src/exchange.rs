@@ -29,6 +29,7 @@ pub struct Exchange {
 
 impl Exchange {
     pub(crate) fn new(sending: SendStream, receiving: RecvStream, link: Arc<Link>) -> Self {
+        link.opened();
         Self {
             decoder: FrameDecoder::new(link.frames),
             chunks: [const { Bytes::new() }; CHUNKS].into_iter().take(0),
@@ -215,6 +216,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        self.link.ended();
         let finished = self.finished_sending;
         let code = self.drop_code();
         self.abandon(code);

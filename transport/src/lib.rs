@@ -63,6 +63,7 @@
 //! - [`CloseCode`], [`StreamCode`], [`CloseReason`]: every number that ends a connection or stream.
 
 mod backoff;
+mod batches;
 mod chain;
 mod codes;
 mod connection;

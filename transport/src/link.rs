@@ -15,7 +15,7 @@ use jackfield_wire::FrameLimits;
 use quinn::{ConnectionError, SendStream, Side};
 use tokio::{sync::watch, task::AbortHandle};
 
-use crate::{CloseReason, PeerId};
+use crate::{CloseReason, PeerId, batches::Batches};
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub(crate) struct Link {
     pub(crate) peer: Peer,
     pub(crate) frames: FrameLimits,
     pub(crate) side: Side,
+    /// Those of the dialer that made it.
+    batches: Option<Batches>,
     /// The task that watches over a dialled connection; it holds the connection open, so it ends
     /// with the last user of this link.
     watch: OnceLock<AbortHandle>,
@@ -56,6 +58,7 @@ impl Link {
             peer,
             frames,
             side,
+            batches: None,
             watch: OnceLock::new(),
             draining: AtomicBool::new(false),
             gone: AtomicBool::new(false),
@@ -63,6 +66,26 @@ impl Link {
             silent: watch::Sender::new(false),
             broken_off: AtomicU32::new(0),
             unacknowledged: Mutex::default(),
+        }
+    }
+
+    /// Of a dialled connection.
+    pub(crate) fn in_batches(mut self, batches: Batches) -> Self {
+        self.batches = Some(batches);
+        self
+    }
+
+    /// An exchange begins.
+    pub(crate) fn opened(&self) {
+        if let Some(batches) = &self.batches {
+            batches.opened();
+        }
+    }
+
+    /// It has ended.
+    pub(crate) fn ended(&self) {
+        if let Some(batches) = &self.batches {
+            batches.ended();
         }
     }
 
