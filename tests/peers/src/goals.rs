@@ -7,7 +7,7 @@ use peer_load::Measured;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::jackfield::Jackfield;
+use crate::jackfield::{Jackfield, address};
 use crate::measure::{Run, median};
 use crate::peers::{BYTES, FRESH, MANY, ONE, QUINN, Scenario, TONIC, WARM, WRPC_WASM};
 use crate::process::{self, Process, program};
@@ -143,28 +143,39 @@ struct Idle {
 }
 
 fn idle_host(jackfield: &Jackfield) -> Result<Idle> {
+    // So that connections find no other host, least of all that of the rounds: its memory has grown.
+    let registry = jackfield.another_registry()?;
+    let place = address(&registry)?;
     let host = |plugins: usize| -> Result<Process> {
         let folder = jackfield.folder_of(plugins)?;
         let folder = folder.to_str().context("a temporary folder has a plain name")?;
         let host = ["host", folder, "--name", "idle", "--log", "error"];
+        let start = || {
+            let mut command = jackfield.command(&jackfield.binary, &host);
+            Process::start(command.env("JACKFIELD_REGISTRY", &place))
+        };
         // Twice: the first compiles, which leaves memory behind that no cached start has.
-        drop(Process::start(&mut jackfield.command(&jackfield.binary, &host))?);
-        let process = Process::start(&mut jackfield.command(&jackfield.binary, &host))?;
+        drop(start()?);
+        let process = start()?;
         std::thread::sleep(SETTLE);
         Ok(process)
     };
-    // Before there are other hosts that connections could go to. That of the rounds is warm: its
-    // pools have grown.
-    let held = CONNECTIONS.to_string();
     let program = program("peer-jackfield")?;
-    let before = jackfield.host.resident()?;
-    let idle = ["idle", &jackfield.registry, &held];
-    let idle = Process::start(&mut jackfield.command(&program, &idle))?;
-    std::thread::sleep(SETTLE);
-    let after = jackfield.host.resident()?;
-    drop(idle);
+    let hold = |count: usize| -> Result<Process> {
+        let count = count.to_string();
+        let held = Process::start(&mut jackfield.command(&program, &["idle", &place, &count]))?;
+        std::thread::sleep(SETTLE);
+        Ok(held)
+    };
+    let one = host(PLUGINS)?;
+    let ten = one.resident()?;
+    // The first call of all takes memory that the others find.
+    let _first = hold(1)?;
+    let before = one.resident()?;
+    let _all = hold(CONNECTIONS)?;
+    let after = one.resident()?;
+    drop(one);
     let more = host(PLUGINS + 40)?.resident()?;
-    let ten = host(PLUGINS)?.resident()?;
     let each = |more: u64, less: u64, count: usize| {
         more.saturating_sub(less) as f64 / 1024.0 / count as f64
     };
