@@ -62,6 +62,9 @@ mod fixture;
 mod hosts;
 mod operator;
 mod options;
+// A benchmark is a crate of its own, and sees nothing else of this one.
+#[doc(hidden)]
+pub mod parts;
 mod picker;
 mod place;
 mod pool;

@@ -36,6 +36,9 @@ mod limits;
 mod local;
 mod manifest;
 mod monitor;
+// A benchmark is a crate of its own, and sees nothing else of this one.
+#[doc(hidden)]
+pub mod parts;
 mod plugin;
 mod registration;
 mod reload;

@@ -15,6 +15,7 @@
 //! - [`typed`]: functions called without one tagged value per byte of a `list<u8>`.
 
 mod arguments;
+mod parts;
 mod path;
 mod plan;
 mod read;
@@ -22,6 +23,7 @@ mod typed;
 mod types;
 mod write;
 
+pub(crate) use parts::there_and_back;
 pub(crate) use plan::{Answer, CallError, MethodPlan, Prepared};
 pub(crate) use types::TypeNames;
 pub(crate) use write::WriteError;

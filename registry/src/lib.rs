@@ -18,6 +18,9 @@
 
 mod config;
 mod core;
+// A benchmark is a crate of its own, and sees nothing else of this one.
+#[doc(hidden)]
+pub mod parts;
 mod prober;
 mod server;
 mod session;

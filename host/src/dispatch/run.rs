@@ -50,6 +50,20 @@ pub(super) async fn guest(
     Err(if lost && calls > 0 { and_lost(&failure, calls) } else { failure }.into())
 }
 
+/// The same on this thread, however long it takes and without a deadline: for benchmarks.
+pub(super) async fn here(
+    call: Call,
+    arguments: Prepared,
+    limits: &Arc<HostLimits>,
+    permit: Permit,
+) -> Result<Answer, Fault> {
+    let call = Arc::new(call);
+    let job = Job::new(&call, limits, permit)?;
+    let (output, progress) = (job.output.clone(), Arc::clone(&job.progress));
+    let failure = |error| failed(&call, error, progress.executed(&call), &output).into();
+    job.run(arguments).await.map_err(failure)
+}
+
 /// How far a guest has come, for those who stop it.
 #[derive(Default)]
 struct Progress {
