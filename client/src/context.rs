@@ -1,4 +1,5 @@
-//! What a call inherits from the call that it serves: the time that is left, and the trace.
+//! What a call inherits from the call that it serves: the time that is left, the trace, and how
+//! many calls stand above it.
 //!
 //! A service that calls on owes its own caller an answer in time. Its calls must end before that,
 //! or they work for nobody: inside [`Context::scope`] each takes the shorter of its own deadline and
@@ -35,6 +36,7 @@ use crate::deadline::Deadline;
 pub struct Context {
     deadline: Option<Deadline>,
     trace: Option<TraceContext>,
+    hops: u8,
 }
 
 tokio::task_local! {
@@ -42,7 +44,7 @@ tokio::task_local! {
 }
 
 impl Context {
-    /// No deadline and no trace.
+    /// No deadline, no trace, and no call above.
     pub fn new() -> Self {
         Self::default()
     }
@@ -54,7 +56,8 @@ impl Context {
             None => Self::new(),
         };
         // What is no trace context is passed over, as the standard says.
-        Self { trace: head.trace.and_then(|text| text.parse().ok()), ..context }
+        let trace = head.trace.and_then(|text| text.parse().ok());
+        Self { trace, hops: head.hops.saturating_add(1), ..context }
     }
 
     /// The one of the scope that this runs in; an empty one outside of any.
@@ -70,6 +73,17 @@ impl Context {
     /// The trace that the incoming call is part of.
     pub fn trace(self, trace: TraceContext) -> Self {
         Self { trace: Some(trace), ..self }
+    }
+
+    /// How many calls of services stand above those that are made in this context: hosts stop
+    /// plugins that call each other in a circle by it.
+    pub fn hops(self, hops: u8) -> Self {
+        Self { hops, ..self }
+    }
+
+    /// What [`Self::hops`] says; 0 outside of any call.
+    pub fn hop_count(&self) -> u8 {
+        self.hops
     }
 
     /// How long the caller still waits; zero when it has given up, `None` when it never said.
@@ -95,7 +109,8 @@ impl Context {
             (Some(own), Some(outer)) => Some(sooner(own, outer)),
             (own, outer) => own.or(outer),
         };
-        Self { deadline, trace: self.trace.or(outer.trace) }
+        let hops = self.hops.max(outer.hops);
+        Self { deadline, trace: self.trace.or(outer.trace), hops }
     }
 }
 
@@ -148,8 +163,10 @@ mod tests {
             trace: Some(text),
             key: None,
             idempotent: false,
+            hops: 2,
         };
         let context = Context::of(&head);
+        assert_eq!(context.hop_count(), 3);
         assert_eq!(context.left(), Some(Duration::from_millis(1500)));
         assert_eq!(context.trace_context().unwrap().to_string(), text);
         let nothing = Context::of(&CallHead { deadline_ms: None, trace: Some("?"), ..head });

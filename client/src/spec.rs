@@ -46,6 +46,7 @@ impl Spec {
             trace: trace.as_deref(),
             key: self.options.key.as_deref(),
             idempotent: self.options.is_idempotent,
+            hops: self.context.hop_count(),
         })
     }
 }

@@ -34,6 +34,11 @@ pub struct CallHead<'a> {
     #[n(5)]
     #[cbor(default)]
     pub idempotent: bool,
+    /// Calls of services that this one is made for, one within the other; 0 of a caller that
+    /// serves nobody.
+    #[n(6)]
+    #[cbor(default)]
+    pub hops: u8,
 }
 
 /// How a call ended. Borrows from the frame that brought it.
@@ -150,7 +155,8 @@ mod tests {
         ) {
             let head = CallHead {
                 service: &service, method: &method, deadline_ms, trace: None,
-                key: key.as_deref(), idempotent,
+                key: key.as_deref(), hops: 2,
+                idempotent,
             };
             let bytes = to_cbor(&head);
             prop_assert_eq!(from_cbor::<CallHead<'_>>(&bytes).unwrap(), head);

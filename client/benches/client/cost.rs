@@ -142,6 +142,7 @@ async fn call(plan: &Plan, report: &mut Report) {
         trace: None,
         key: None,
         idempotent: false,
+        hops: 0,
     });
     let streams = measure(time, move || {
         let (raw, head) = (raw.clone(), head.clone());

@@ -41,7 +41,8 @@ impl Raw {
     ) -> Result<Ended> {
         let deadline_ms = Some(u32::try_from(deadline.as_millis())?);
         let (trace, key, idempotent) = (None, None, false);
-        let head = to_cbor(&CallHead { service, method, deadline_ms, trace, key, idempotent });
+        let head =
+            to_cbor(&CallHead { service, method, deadline_ms, trace, key, idempotent, hops: 0 });
         let mut exchange = self.connection.open().await?;
         let began = Instant::now();
         let frames = [(FrameKind::Head, &head[..]), (FrameKind::Positional, arguments.as_bytes())];
