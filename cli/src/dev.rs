@@ -24,6 +24,7 @@ use crate::exit::Exit;
 use crate::observe::{self, Gated, Hosted, Registering};
 use crate::problem::{Outcome, Problem, enumerate};
 use crate::project::Project;
+use crate::services::ClientServices;
 use crate::signals::{GRACE, Signals};
 use crate::terminal::{Style, Terminal};
 use crate::view::service::Hidden;
@@ -67,7 +68,7 @@ impl Dev<'_> {
         if let Some((gateway, _)) = &gateway {
             observation.watch(Gated(gateway.monitor()));
         }
-        let host = self.host(registry.local_addr()).await?;
+        let (host, services) = self.host(registry.local_addr()).await?;
         observation.watch(Hosted(host.monitor()));
         let url = gateway.as_ref().map(|(gateway, _)| format!("http://{}", gateway.local_addr()));
         let ended =
@@ -76,7 +77,7 @@ impl Dev<'_> {
         if let Some((gateway, client)) = gateway {
             gateway::stop(gateway, client, &mut signals, &self.terminal).await?;
         }
-        host::stop(host, &mut signals, &self.terminal).await?;
+        host::stop(host, &services, &mut signals, &self.terminal).await?;
         signals.insist(&self.terminal, registry.shutdown(GRACE)).await;
         observation.finish().await;
         ended
@@ -113,7 +114,7 @@ impl Dev<'_> {
             .next("or choose another port by -p PORT (-p 0 picks a free one)")
     }
 
-    async fn host(&self, registry: SocketAddr) -> Outcome<Host> {
+    async fn host(&self, registry: SocketAddr) -> Outcome<(Host, ClientServices)> {
         let state = setup::state(self.common)?;
         let identity = setup::local(&state, Role::Host, "dev")?;
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -123,7 +124,9 @@ impl Dev<'_> {
         config.compiler = host::compiler();
         // Whoever develops a plugin is its caller, too, and would only raise versions for nobody.
         config.accept_breaking_changes = true;
-        Host::spawn(config).await.map_err(|error| host::spawn_problem(&error))
+        let services = host::services(&mut config);
+        let host = Host::spawn(config).await.map_err(|error| host::spawn_problem(&error))?;
+        Ok((host, services))
     }
 
     /// A gateway and its client, unless nobody wants one.

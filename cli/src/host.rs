@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use jackfield_host::{Compiler, Host, HostConfig, HostFile, InstanceMetadata, SpawnError};
 use jackfield_transport::{DrainReport, Role};
@@ -12,6 +13,7 @@ use crate::args::{Common, HostArgs, MetricsArgs};
 use crate::exit::Exit;
 use crate::observe::{self, Hosted};
 use crate::problem::{Outcome, Problem};
+use crate::services::ClientServices;
 use crate::setup::{self, Setup};
 use crate::signals::{GRACE, Signals};
 use crate::terminal::Terminal;
@@ -37,10 +39,11 @@ pub(crate) fn run(args: HostArgs, common: &Common, terminal: Terminal) -> Outcom
     setup::serving_runtime()?.block_on(serve(config, &args.metrics, terminal))
 }
 
-async fn serve(config: HostConfig, metrics: &MetricsArgs, terminal: Terminal) -> Outcome {
+async fn serve(mut config: HostConfig, metrics: &MetricsArgs, terminal: Terminal) -> Outcome {
     let mut signals = Signals::listen()?;
     let observation = observe::start("host", metrics, &terminal).await?;
     let name = config.identity.id().name().to_owned();
+    let services = services(&mut config);
     let host = Host::spawn(config).await.map_err(|error| spawn_problem(&error))?;
     observation.watch(Hosted(host.monitor()));
     tokio::select! {
@@ -52,16 +55,34 @@ async fn serve(config: HostConfig, metrics: &MetricsArgs, terminal: Terminal) ->
         _ = signals.next() => {}
     }
     observation.say_stopping();
-    stop(host, &mut signals, &terminal).await?;
+    stop(host, &services, &mut signals, &terminal).await?;
     observation.finish().await;
     Ok(())
 }
 
+/// Lets plugins call services that the registries of the host know.
+pub(crate) fn services(config: &mut HostConfig) -> ClientServices {
+    let (identity, registries) = (config.identity.clone(), config.registries.clone());
+    let services = ClientServices::new(identity, registries, config.namespace.clone());
+    config.services = Some(Arc::new(services.clone()));
+    services
+}
+
 /// Leaves the registry and finishes the calls in flight.
-pub(crate) async fn stop(host: Host, signals: &mut Signals, terminal: &Terminal) -> Outcome {
+pub(crate) async fn stop(
+    host: Host,
+    services: &ClientServices,
+    signals: &mut Signals,
+    terminal: &Terminal,
+) -> Outcome {
     terminal
         .err("stopping: leaving the registry, finishing calls; a second signal stops it at once")?;
-    let report = signals.insist(terminal, host.shutdown(GRACE)).await;
+    let ended = async {
+        let report = host.shutdown(GRACE).await;
+        services.close().await;
+        report
+    };
+    let report = signals.insist(terminal, ended).await;
     Ok(terminal.err(farewell(&report))?)
 }
 

@@ -36,6 +36,7 @@ mod register;
 mod registry;
 mod rollback;
 mod service;
+mod services;
 mod setup;
 mod signals;
 mod table;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jackfield_transport::{Identity, StateDir, TransportLimits};
 use jackfield_wire::Namespace;
@@ -10,6 +11,7 @@ use crate::compile::Compiler;
 use crate::limits::HostLimits;
 use crate::manifest::PluginDefaults;
 use crate::registration::InstanceMetadata;
+use crate::services::Services;
 
 /// The settings of a host. Its name, as registries know it, is its identity's.
 #[derive(Clone, Debug)]
@@ -47,6 +49,9 @@ pub struct HostConfig {
     pub operators: Vec<String>,
     /// What plugins and calls may use.
     pub limits: HostLimits,
+    /// How plugins call other services, where their manifests let them. Default `None`: every such
+    /// call is refused.
+    pub services: Option<Arc<dyn Services>>,
     /// What plugins get whose manifests say nothing of it.
     pub plugins: PluginDefaults,
     /// Bounds of its connections.
@@ -75,6 +80,7 @@ impl HostConfig {
             accept_breaking_changes: false,
             operators: Vec::new(),
             limits: HostLimits::default(),
+            services: None,
             plugins: PluginDefaults::default(),
             transport: TransportLimits::default(),
         }

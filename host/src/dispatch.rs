@@ -40,6 +40,7 @@ use crate::breaker::Outcome;
 use crate::catalog::Catalog;
 use crate::drain::Drain;
 use crate::event::HostEvent;
+use crate::guest::Current;
 use crate::kept::Kept;
 use crate::lane::Lane;
 use crate::limits::HostLimits;
@@ -231,8 +232,12 @@ impl Dispatch {
         let plugin = Arc::clone(plugin);
         drop(snapshot);
         let id = self.calls.fetch_add(1, Ordering::Relaxed);
-        let call = Call { id, plugin, method, began, budget, deadline: began + budget };
         let trace = head.trace.and_then(|text| text.parse::<TraceContext>().ok());
+        let deadline = began + budget;
+        let current = plugin
+            .knows_its_calls()
+            .then(|| Box::new(Current { caller: peer.clone(), deadline, trace, hops: head.hops }));
+        let call = Call { id, plugin, method, began, budget, deadline, current };
         let span = call.span(trace);
         let generation = Some(call.plugin.generation());
         // Nobody listens to most spans, and to move a call into one costs as much as to make it.
@@ -384,6 +389,8 @@ struct Call {
     /// What the caller gets in all.
     budget: Duration,
     deadline: Instant,
+    /// What its guest may ask for; only of plugins that do.
+    current: Option<Box<Current>>,
 }
 
 impl Call {

@@ -6,6 +6,7 @@
 //! asked first. Ends with its call.
 
 mod capabilities;
+mod current;
 mod directory;
 mod http;
 mod keyvalue;
@@ -14,6 +15,7 @@ mod logging;
 mod meter;
 mod network;
 mod output;
+mod own;
 mod resolve;
 mod stores;
 
@@ -26,6 +28,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 pub(crate) use capabilities::Capabilities;
 pub use capabilities::GrantError;
+pub(crate) use current::Current;
 pub(crate) use keyvalue::Stores as KeyValueStores;
 pub(crate) use link::{base, granted};
 pub(crate) use meter::LimitReached;
@@ -46,6 +49,9 @@ pub(crate) struct Guest {
     table: ResourceTable,
     output: Output,
     capabilities: Arc<Capabilities>,
+    /// Only of plugins that may ask for it.
+    current: Option<Box<Current>>,
+    longest_answer: usize,
     /// Last: it counts the store until nothing else is left of it.
     meter: Meter,
 }
@@ -79,6 +85,8 @@ impl Guest {
             meter: Meter::new(limits, host, plugin.conduct(), plugin.stores().open()),
             output: output.clone(),
             capabilities: Arc::clone(plugin.capabilities()),
+            current: None,
+            longest_answer: limits.result,
         };
         let mut store = Store::new(plugin.pre().engine(), guest);
         store.limiter(|guest| &mut guest.meter);
@@ -89,6 +97,20 @@ impl Guest {
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
         store
+    }
+
+    /// Runs for this call from now on, or for none.
+    pub(crate) fn serve(&mut self, current: Option<Box<Current>>) {
+        self.current = current;
+    }
+
+    fn current(&self) -> Option<&Current> {
+        self.current.as_deref()
+    }
+
+    /// Bytes of an answer that it may be given.
+    fn longest_answer(&self) -> usize {
+        self.longest_answer
     }
 
     fn output(&self) -> &Output {

@@ -136,7 +136,8 @@ impl Host {
         let internal = |what: &dyn std::fmt::Display| SpawnError::Internal(what.to_string());
         let defaults = Arc::new(config.plugins.clone());
         let loader = Loader::new(compile.engines().plain(), Arc::clone(&limits), defaults)
-            .map_err(|e| internal(&e))?;
+            .map_err(|e| internal(&e))?
+            .with_services(config.services.clone());
         let stores = loader.stores().clone();
         let ticker = Ticker::spawn(Arc::clone(compile.engines())).map_err(|e| internal(&e))?;
         let catalog = Arc::new(Catalog::new());

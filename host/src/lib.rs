@@ -15,7 +15,7 @@
 //! `plugin` (code → something callable), `value` (JSON ↔ component values), `catalog` (what serves
 //! now), `reload` (folder → catalog), `dispatch` (stream → call → answer), `breaker` (keeps calls
 //! from a plugin that traps), `keeper` (instances between calls), `kept` (versions and rollbacks
-//! between starts), `lane` (what takes long, away from the threads that serve), `tally` (what becomes
+//! between starts), `services` (calls of plugins to others), `lane` (what takes long, away from the threads that serve), `tally` (what becomes
 //! of calls), `registration` (catalog → registry).
 
 mod breaker;
@@ -42,6 +42,7 @@ pub mod parts;
 mod plugin;
 mod registration;
 mod reload;
+mod services;
 mod stats;
 mod tally;
 mod telemetry;
@@ -66,4 +67,7 @@ pub use monitor::{HostMonitor, NotReady};
 pub use plugin::{MissingImport, MissingImports, Rejection, documented};
 pub use registration::{InstanceMetadata, MetadataError};
 pub use reload::goes_on;
+pub use services::{
+    Outgoing, OutgoingAnswer, OutgoingArguments, OutgoingCall, OutgoingFailure, Services,
+};
 pub use stats::{HostStats, ServiceStats, VersionStats};

@@ -32,6 +32,7 @@ use crate::keeper::{self, Keeper};
 use crate::lane::{Conduct, Habit, Who};
 use crate::limits::{HostLimits, PluginLimits};
 use crate::manifest::{Instances, Manifest, PluginDefaults, PluginSettings};
+use crate::services::Services;
 use crate::tally::{MethodTally, Tallies};
 use crate::value::{MethodPlan, TypeNames};
 use description::{Description, MAX_DESCRIPTION};
@@ -52,6 +53,8 @@ pub(crate) struct Loader {
     keyvalue: KeyValueStores,
     resolver: Resolver,
     tallies: Tallies,
+    /// How calls of other services go out.
+    services: Option<Arc<dyn Services>>,
 }
 
 impl Loader {
@@ -72,7 +75,13 @@ impl Loader {
             keyvalue: KeyValueStores::default(),
             resolver: Resolver::system(),
             tallies: Tallies::default(),
+            services: None,
         })
+    }
+
+    /// The same with a way for calls of other services.
+    pub(crate) fn with_services(self, services: Option<Arc<dyn Services>>) -> Self {
+        Self { services, ..self }
     }
 
     /// The stores of all that it makes.
@@ -92,8 +101,12 @@ impl Loader {
     ) -> Result<Candidate, Rejection> {
         let settings =
             manifest.resolve(&self.limits, &self.defaults).map_err(Rejection::Manifest)?;
-        let capabilities = Capabilities::open(&settings.grants, &self.keyvalue, &self.resolver)
-            .map_err(Rejection::Grant)?;
+        let capabilities = Capabilities::open(
+            &settings.grants,
+            &self.keyvalue,
+            (&self.resolver, self.services.as_ref()),
+        )
+        .map_err(Rejection::Grant)?;
         Rejection::of_kind(binary::kind(&bytes))?;
         if binary::nests_too_deep(&bytes) {
             return Err(Rejection::Nested);
@@ -148,6 +161,7 @@ impl Candidate {
         let Compiled { component, in_use } = compiled;
         let pre = self.connect(&component)?;
         let exported = introspect::exported(&component);
+        let imports = imports::interfaces(&component);
         let version = self.manifest.version.as_ref().map(ToString::to_string);
         let mut plugin = Plugin {
             version: version.or_else(|| introspect::version(&exported)),
@@ -162,7 +176,8 @@ impl Candidate {
             keeper: Keeper::new(self.settings.instances, self.loader.room.clone()),
             settings: self.settings,
             capabilities: self.capabilities,
-            imports: imports::interfaces(&component),
+            knows_its_calls: imports.iter().any(|name| name.starts_with("jackfield:plugin/")),
+            imports,
             stores: self.loader.stores.of_version(self.service.clone(), self.generation),
             may_be_given_up: self.manifest.roll_back_on_traps,
             watch: Watch::default(),
@@ -255,6 +270,7 @@ pub(crate) struct Plugin {
     capabilities: Arc<Capabilities>,
     /// Interfaces that it imports.
     imports: Vec<String>,
+    knows_its_calls: bool,
 }
 
 /// One method of a plugin.
@@ -337,6 +353,11 @@ impl Plugin {
     /// What it was granted, opened.
     pub(crate) fn capabilities(&self) -> &Arc<Capabilities> {
         &self.capabilities
+    }
+
+    /// Whether it may ask for the call that it runs for.
+    pub(crate) fn knows_its_calls(&self) -> bool {
+        self.knows_its_calls
     }
 
     /// Whether a call that went no further than the start of its instance was executed: without

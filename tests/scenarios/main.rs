@@ -22,6 +22,7 @@ mod outages;
 mod registries;
 mod reload;
 mod rolling;
+mod services;
 mod top;
 mod traces;
 

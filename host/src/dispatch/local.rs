@@ -35,6 +35,7 @@ impl Dispatch {
             trace: None,
             key: None,
             idempotent: false,
+            hops: 0,
         };
         let request = Request::new(to_cbor(&head), call.positional, call.named);
         let caller = PeerId::new("local", Role::Client, "local").expect("a plain name is one");

@@ -147,7 +147,9 @@ impl Job {
         self.progress.started.store(true, Ordering::Relaxed);
         store.set_epoch_deadline(1);
         let limit = plugin.limits().result;
+        store.data_mut().serve(self.call.current.clone());
         let answer = method.plan().call(&mut *store, function, arguments, limit).await;
+        store.data_mut().serve(None);
         if matches!(answer, Ok(_) | Err(CallError::Result(WriteError::TooLarge { .. }))) {
             self.output.finish();
             self.progress.kept.store(true, Ordering::Relaxed);

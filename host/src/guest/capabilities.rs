@@ -3,9 +3,10 @@
 //! A directory is held open, so that nobody can put another one in its place; a variable of the
 //! host's is read once. Ends with the plugin.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jackfield_wire::{Failure, ServiceName, Status};
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_config::WasiConfigVariables;
@@ -16,6 +17,7 @@ use super::keyvalue::{Store, Stores};
 use super::network::{Granted, Network};
 use super::{Output, Resolver};
 use crate::manifest::{Access, DirGrant, EnvValue, Grants};
+use crate::services::{Outgoing, OutgoingCall, Services};
 
 /// The opened grants of one plugin.
 pub(crate) struct Capabilities {
@@ -25,6 +27,30 @@ pub(crate) struct Capabilities {
     http: Arc<Allowed>,
     config: WasiConfigVariables,
     keyvalue: BTreeMap<String, Arc<Store>>,
+    services: OtherServices,
+}
+
+/// The services that a plugin may call.
+pub(crate) struct OtherServices {
+    names: BTreeSet<ServiceName>,
+    way: Option<Arc<dyn Services>>,
+}
+
+impl OtherServices {
+    pub(super) fn include(&self, service: &ServiceName) -> bool {
+        self.names.contains(service)
+    }
+
+    /// Begins a call of one of them.
+    ///
+    /// # Errors
+    /// Where no calls go out at all.
+    pub(super) fn begin(&self, call: OutgoingCall) -> Result<Outgoing, Failure> {
+        match &self.way {
+            Some(way) => Ok(way.call(call)),
+            None => Err(Failure::not_executed(Status::Unavailable, NO_WAY)),
+        }
+    }
 }
 
 /// A grant that cannot be given. The plugin does not load.
@@ -75,7 +101,7 @@ impl Capabilities {
     pub(crate) fn open(
         grants: &Grants,
         stores: &Stores,
-        resolver: &Resolver,
+        (resolver, way): (&Resolver, Option<&Arc<dyn Services>>),
     ) -> Result<Self, GrantError> {
         let stored = grants.keyvalue.iter().flatten();
         let store = |(name, store): (&String, &String)| Ok((name.clone(), stores.open(store)?));
@@ -89,6 +115,10 @@ impl Capabilities {
             http: Arc::new(http),
             config: config(grants),
             keyvalue: stored.map(store).collect::<Result<_, _>>()?,
+            services: OtherServices {
+                names: grants.services.clone().unwrap_or_default(),
+                way: way.cloned(),
+            },
         })
     }
 
@@ -110,6 +140,10 @@ impl Capabilities {
 
     pub(super) fn config(&self) -> &WasiConfigVariables {
         &self.config
+    }
+
+    pub(super) fn services(&self) -> &OtherServices {
+        &self.services
     }
 
     pub(super) fn store(&self, name: &str) -> Option<&Arc<Store>> {
@@ -158,6 +192,10 @@ fn config(grants: &Grants) -> WasiConfigVariables {
     variables
 }
 
+/// Said where calls of other services go nowhere.
+const NO_WAY: &str = "this host calls no other services: it was started without a registry, or is \
+                      only trying the plugin";
+
 /// Random bytes that a guest may ask for at once: the host makes them before the guest's memory
 /// is asked whether they fit.
 const MAX_RANDOM: u64 = 1 << 20;
@@ -170,7 +208,7 @@ mod tests {
 
     fn open(text: &str, folder: &Path) -> Result<Capabilities, GrantError> {
         let grants = Manifest::parse(text, folder).expect("it holds").grants;
-        Capabilities::open(&grants, &Stores::default(), &Resolver::system())
+        Capabilities::open(&grants, &Stores::default(), (&Resolver::system(), None))
     }
 
     #[test]

@@ -8,7 +8,7 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 use wasmtime_wasi_config::WasiConfig;
 
-use super::{Guest, keyvalue, logging, network};
+use super::{Guest, keyvalue, logging, network, own};
 use crate::manifest::Grants;
 
 /// A linker with what every plugin gets.
@@ -17,6 +17,7 @@ pub(crate) fn base(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     network::add_to_linker(&mut linker)?;
     logging::add_to_linker(&mut linker)?;
+    own::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 
@@ -33,6 +34,9 @@ pub(crate) fn granted(base: &Linker<Guest>, grants: &Grants) -> wasmtime::Result
     }
     if grants.keyvalue.is_some() {
         keyvalue::add_to_linker(&mut linker)?;
+    }
+    if grants.services.is_some() {
+        own::add_services_to_linker(&mut linker)?;
     }
     Ok(linker)
 }

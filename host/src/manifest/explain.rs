@@ -63,7 +63,7 @@ impl PluginSettings {
 
     /// What each grant opens.
     pub fn grants_in_words(&self) -> Vec<String> {
-        let Grants { env, dirs, network, http, config, keyvalue } = &self.grants;
+        let Grants { env, dirs, network, http, config, keyvalue, services } = &self.grants;
         let mut all = Vec::new();
         all.extend(env.iter().map(|(name, value)| match value {
             EnvValue::Text(_) => format!("env: the variable {name}, from the manifest"),
@@ -90,12 +90,19 @@ impl PluginSettings {
                 "keyvalue: {name:?} opens the store {store:?} of the host, with all plugins that name it"
             ));
         }
+        if let Some(services) = services {
+            let names: Vec<_> = services.iter().map(|name| name.as_str()).collect();
+            all.push(match names[..] {
+                [] => "services: the interface, and no service to call".into(),
+                _ => format!("services: calls of {}", names.join(", ")),
+            });
+        }
         all.iter().map(|line| printable(line)).collect()
     }
 
     /// What an author may not have meant, of a component that imports `imports`.
     pub(crate) fn doubts(&self, imports: &[String]) -> Vec<String> {
-        let Grants { env, dirs, network, http, config, keyvalue } = &self.grants;
+        let Grants { env, dirs, network, http, config, keyvalue, services } = &self.grants;
         let granted = [
             ("env", "wasi:cli/environment", !env.is_empty()),
             ("dirs", "wasi:filesystem/", !dirs.is_empty()),
@@ -103,6 +110,7 @@ impl PluginSettings {
             ("http", "wasi:http/", http.is_some()),
             ("config", "wasi:config/", config.is_some()),
             ("keyvalue", "wasi:keyvalue/", keyvalue.is_some()),
+            ("services", "jackfield:plugin/services", services.is_some()),
         ];
         let unused = |(grant, interface, granted): (&str, &str, bool)| {
             let imported = imports.iter().any(|import| import.starts_with(interface));

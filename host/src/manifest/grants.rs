@@ -1,10 +1,12 @@
 //! The `[grants]` of a manifest: what a plugin may reach beyond itself. Nothing is granted that is
 //! not written there, and nothing here opens anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 use jackfield_settings::{Item, Place, Table};
+use jackfield_wire::ServiceName;
+use jackfield_wire::name::BUILTIN_SERVICE;
 use jackfield_wire::units::quoted;
 
 use super::place::{HttpHost, NetworkHost};
@@ -26,6 +28,8 @@ pub struct Grants {
     /// The stores of wasi:keyvalue by the names that the plugin opens them by; `None` leaves the
     /// interface out.
     pub keyvalue: Option<BTreeMap<String, String>>,
+    /// The services that it may call; `None` leaves the interface out.
+    pub services: Option<BTreeSet<ServiceName>>,
 }
 
 /// Where the value of a variable comes from.
@@ -83,6 +87,7 @@ impl Grants {
                 Some(item.string()?.to_owned())
             }),
             keyvalue: pairs("keyvalue", "a table such as { default = \"store\" }", store),
+            services: list(table, "services", service).map(BTreeSet::from_iter),
         }
     }
 
@@ -98,11 +103,15 @@ impl Grants {
         });
         merge_optional(&mut all.config, base.config.as_ref(), merge);
         merge_optional(&mut all.keyvalue, base.keyvalue.as_ref(), merge);
+        merge_optional(&mut all.services, base.services.as_ref(), |all, more| {
+            all.extend(more.iter().cloned());
+        });
         all
     }
 
     /// Whether a guest can leave something behind that outlives its instance. A call of such a
-    /// guest that never began may have had an effect all the same, by its start-up code.
+    /// guest that never began may have had an effect all the same, by its start-up code. Calls of
+    /// other services are none of it: start-up code cannot make them.
     pub fn have_lasting_effects(&self) -> bool {
         let writes = self.dirs.iter().any(|dir| dir.access == Access::Write);
         let some = |list: &Option<Vec<HttpHost>>| list.as_ref().is_some_and(|all| !all.is_empty());
@@ -228,6 +237,15 @@ fn guest_path(item: &Item<'_>) -> Option<String> {
         return None;
     }
     Some(path)
+}
+
+fn service(text: &str) -> Result<ServiceName, String> {
+    let name = ServiceName::new(text)
+        .map_err(|error| format!("names services, such as \"calc\"; {error}"))?;
+    if name.as_str() == BUILTIN_SERVICE {
+        return Err(format!("{BUILTIN_SERVICE} is what hosts answer themselves, and no plugin's"));
+    }
+    Ok(name)
 }
 
 fn store(name: &str, item: &Item<'_>) -> Option<String> {

@@ -2,7 +2,7 @@
 //!
 //! Wasmtime names the first one; somebody who has to change a plugin wants them all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jackfield_wire::ServiceName;
 use wasmtime::component::types::ComponentItem;
@@ -64,6 +64,9 @@ impl MissingImports {
             lines.push_str(&format!("keyvalue = {{ default = \"{service}\" }}"));
             lines.push_str("  # the name that it opens = a store of this host\n");
         }
+        if wanted("jackfield:plugin") {
+            lines.push_str("services = []  # add the services that it may call: \"calc\"\n");
+        }
         lines
     }
 }
@@ -113,6 +116,7 @@ pub(super) fn everything() -> Grants {
         http: Some(Vec::new()),
         config: Some(BTreeMap::new()),
         keyvalue: Some(BTreeMap::new()),
+        services: Some(BTreeSet::new()),
         ..Grants::default()
     }
 }

@@ -142,7 +142,7 @@ impl Workshop {
     pub(crate) async fn load_once(self, file: &Path) -> Result<Plugin, Rejection> {
         let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
         let folder = file.parent().unwrap_or(Path::new("")).to_owned();
-        match self.load(folder, name.unwrap_or_default()).await {
+        match Box::pin(self.load(folder, name.unwrap_or_default())).await {
             Loaded::New(plugin, ..) => Ok(*plugin),
             Loaded::Rejected(rejection, _)
             | Loaded::NoRoom(rejection)

@@ -13,5 +13,6 @@ mod quarantine;
 mod registry;
 mod replacing;
 mod rig;
+mod services;
 mod shutdown;
 mod stats;

@@ -293,6 +293,7 @@ async fn a_trace_context_that_makes_no_sense_is_no_reason_to_fail() {
             trace: Some(trace),
             key: None,
             idempotent: false,
+            hops: 0,
         });
         let mut exchange = rig.caller.connection().open().await.unwrap();
         let frames = [(FrameKind::Head, &head[..]), (FrameKind::Positional, b"[1, 2]")];

@@ -281,6 +281,7 @@ impl Caller {
             trace: None,
             key: None,
             idempotent: false,
+            hops: 0,
         });
         let mut frames = vec![(FrameKind::Head, head.as_slice())];
         frames.extend_from_slice(arguments);

@@ -21,8 +21,14 @@ enum Language {
 }
 
 /// The example plugins.
-pub(crate) const PLUGINS: [Guest; 5] =
-    [rust("calc", ""), rust("greeter", ""), rust("text", ""), rust("shapes", ""), c("greeter-c")];
+pub(crate) const PLUGINS: [Guest; 6] = [
+    rust("calc", ""),
+    rust("greeter", ""),
+    rust("text", ""),
+    rust("shapes", ""),
+    rust("till", ""),
+    c("greeter-c"),
+];
 
 /// The fixtures that need a compiler; the others are WAT.
 pub(crate) const FIXTURES: [Guest; 7] = [
