@@ -72,7 +72,7 @@ pub enum BuildError {
     /// The identity in it cannot be used.
     #[error("no identity")]
     Identity(#[from] IdentityError),
-    /// The identity is not a client's.
+    /// The identity is neither a client's nor a host's.
     #[error("{0} is the identity of another role; a client needs spiffe://…/client/…")]
     Role(String),
     /// Options were given for what is no service's name.
@@ -314,7 +314,8 @@ impl ClientBuilder {
             None => local_identity(self.state.clone()).await?,
         };
         match identity.id().role() {
-            Role::Client => Ok(identity),
+            // A host calls for its plugins, and has no other name.
+            Role::Client | Role::Host => Ok(identity),
             _ => Err(BuildError::Role(identity.id().to_string())),
         }
     }

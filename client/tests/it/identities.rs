@@ -69,7 +69,7 @@ async fn a_registry_is_no_host_and_a_host_no_registry() {
 #[tokio::test]
 async fn an_identity_of_another_role_makes_no_client() {
     let authority = Authority::new();
-    let identity = authority.identity(Role::Host, "one");
+    let identity = authority.identity(Role::Registry, "one");
     let error = Client::builder().identity(identity).build().await.unwrap_err();
     assert!(matches!(error, BuildError::Role(_)), "{error}");
 }
