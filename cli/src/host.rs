@@ -95,11 +95,12 @@ fn farewell(report: &DrainReport) -> String {
     }
 }
 
-/// Takes what the settings file says, if there is one.
+/// Takes what the settings file says, if there is one, and what the environment says of traces.
 pub(crate) fn apply(common: &Common, config: &mut HostConfig) {
     let HostFile { limits, plugins, .. } = common.host.clone();
     (config.limits, config.plugins) = (limits, plugins);
     config.transport.threads = setup::serving_threads();
+    config.sampling = jackfield_observe::sampling();
 }
 
 /// What its instances say of themselves.

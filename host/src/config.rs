@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jackfield_transport::{Identity, StateDir, TransportLimits};
 use jackfield_wire::Namespace;
+use jackfield_wire::trace::Sampling;
 
 use crate::compile::Compiler;
 use crate::limits::HostLimits;
@@ -52,6 +53,9 @@ pub struct HostConfig {
     /// How plugins call other services, where their manifests let them. Default `None`: every such
     /// call is refused.
     pub services: Option<Arc<dyn Services>>,
+    /// Which of the traces that begin here are recorded. Default all that the program records
+    /// itself; a call that is part of a trace is recorded as that says.
+    pub sampling: Sampling,
     /// What plugins get whose manifests say nothing of it.
     pub plugins: PluginDefaults,
     /// Bounds of its connections.
@@ -81,6 +85,7 @@ impl HostConfig {
             operators: Vec::new(),
             limits: HostLimits::default(),
             services: None,
+            sampling: Sampling::default(),
             plugins: PluginDefaults::default(),
             transport: TransportLimits::default(),
         }

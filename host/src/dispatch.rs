@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use jackfield_transport::{Exchange, Operators, Peer, PeerId, Role, Serve};
 use jackfield_wire::name::BUILTIN_SERVICE;
+use jackfield_wire::trace::Sampling;
 use jackfield_wire::{
     AnswerHead, Executed, Failure, FrameKind, Generation, Load, Status, TraceContext, to_cbor,
 };
@@ -71,6 +72,7 @@ pub(crate) struct Dispatch {
     refused: Arc<ByStatus>,
     /// Calls so far: the number of each is in its span and in what its guest logs.
     calls: AtomicU64,
+    sampling: Sampling,
 }
 
 /// How a call is answered.
@@ -111,8 +113,25 @@ impl Dispatch {
         (lane, kept, operators, about): (Arc<Lane>, Arc<Kept>, Operators, About),
     ) -> Self {
         let gate = Gate::new(limits.concurrency, limits.queue);
-        let (drain, calls, refused) = (Drain::default(), AtomicU64::new(0), Arc::default());
-        Self { catalog, limits, events, gate, lane, kept, operators, drain, about, refused, calls }
+        Self {
+            catalog,
+            limits,
+            events,
+            gate,
+            lane,
+            kept,
+            operators,
+            drain: Drain::default(),
+            about,
+            refused: Arc::default(),
+            calls: AtomicU64::new(0),
+            sampling: Sampling::default(),
+        }
+    }
+
+    /// The same, which records this share of the traces that begin here.
+    pub(crate) fn sampling(self, sampling: Sampling) -> Self {
+        Self { sampling, ..self }
     }
 
     /// How busy the host is.
@@ -234,11 +253,12 @@ impl Dispatch {
         let id = self.calls.fetch_add(1, Ordering::Relaxed);
         let trace = head.trace.and_then(|text| text.parse::<TraceContext>().ok());
         let deadline = began + budget;
-        let current = plugin
-            .knows_its_calls()
-            .then(|| Box::new(Current { caller: peer.clone(), deadline, trace, hops: head.hops }));
-        let call = Call { id, plugin, method, began, budget, deadline, current };
-        let span = call.span(trace);
+        let mut call = Call { id, plugin, method, began, budget, deadline, current: None };
+        let (span, trace) = call.span(trace, self.sampling);
+        if call.plugin.knows_its_calls() {
+            let (caller, hops) = (peer.clone(), head.hops);
+            call.current = Some(Box::new(Current { caller, deadline, trace, hops }));
+        }
         let generation = Some(call.plugin.generation());
         // Nobody listens to most spans, and to move a call into one costs as much as to make it.
         let end = match span.is_disabled() {
@@ -398,7 +418,13 @@ impl Call {
         &self.plugin.methods()[self.method]
     }
 
-    fn span(&self, trace: Option<TraceContext>) -> Span {
+    /// Its span, and where the calls that its guest makes stand in the trace: below the span
+    /// when somebody records it, and where its caller said otherwise.
+    fn span(
+        &self,
+        above: Option<TraceContext>,
+        sampling: Sampling,
+    ) -> (Span, Option<TraceContext>) {
         let span = tracing::debug_span!(
             "call",
             id = self.id,
@@ -406,15 +432,23 @@ impl Call {
             method = self.method().info().name.as_str(),
             otel.kind = "server",
             trace_id = field::Empty,
+            span_id = field::Empty,
             parent_id = field::Empty,
             sampled = field::Empty,
             status = field::Empty,
         );
-        if let Some(trace) = trace.filter(|_| !span.is_disabled()) {
-            span.record("trace_id", field::display(format_args!("{:032x}", trace.trace_id())));
-            span.record("parent_id", field::display(format_args!("{:016x}", trace.parent_id())));
-            span.record("sampled", trace.is_sampled());
+        if span.is_disabled() {
+            return (span, above);
         }
-        span
+        let id = fastrand::u64(1..);
+        let trace_id = above.map_or_else(|| fastrand::u128(1..), |above| above.trace_id());
+        let sampled = sampling.takes(above.map(|above| above.is_sampled()), trace_id);
+        span.record("trace_id", field::display(format_args!("{trace_id:032x}")));
+        span.record("span_id", field::display(format_args!("{id:016x}")));
+        span.record("sampled", sampled);
+        if let Some(above) = above {
+            span.record("parent_id", field::display(format_args!("{:016x}", above.parent_id())));
+        }
+        (span, TraceContext::new(trace_id, id, sampled))
     }
 }

@@ -150,7 +150,8 @@ impl Host {
         let host = config.identity.id().name().into();
         let about = About { host, stores: stores.clone(), since: Instant::now() };
         let parts = (Arc::clone(&lane), Arc::clone(&kept), operators, about);
-        let dispatch = Arc::new(Dispatch::new(calls, Arc::clone(&limits), told, parts));
+        let dispatch = Dispatch::new(calls, Arc::clone(&limits), told, parts);
+        let dispatch = Arc::new(dispatch.sampling(config.sampling));
         let server = Server::spawn(server_config(&config), Arc::clone(&dispatch))?;
         let (settle, settled) = watch::channel(false);
         let address = config.advertise.unwrap_or(server.local_addr());

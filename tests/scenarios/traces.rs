@@ -82,6 +82,37 @@ fn follow(collector: &Collector, protocol: &str) {
 }
 
 #[test]
+fn a_call_of_a_plugin_is_part_of_the_trace_below_its_own_call() {
+    let collector = Collector::start();
+    let stage = stage();
+    let folder = stage.folder("host-a").unwrap();
+    folder.add("calc").unwrap();
+    folder.add("till").unwrap();
+    let manifest = "grants.services = [\"calc\"]";
+    std::fs::write(folder.path().join("till.toml"), manifest).unwrap();
+    let registry = stage.registry().unwrap();
+    let (path, at) = (folder.path().to_string_lossy().into_owned(), registry.address().to_string());
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.address.as_str())];
+    let host = stage.spawn_with("host-a", &["host", &path, "--registry", &at], &variables).unwrap();
+    // The caller records nothing, so the trace begins at the host.
+    eventually_blocking("both serve", || {
+        let done = stage.run_at(registry.address(), &["call", "till.ask", "calc.add", "[1, 2]"]);
+        (done.unwrap().code == Some(0)).then_some(())
+    });
+    host.terminate().unwrap();
+    assert!(host.wait().unwrap().success());
+    let calls = |name: &str, kind| {
+        let heard = collector.heard.lock().unwrap();
+        let mut spans = heard.spans.iter().map(|seen| seen.span.clone());
+        spans.rfind(|span| span.name == name && span.kind == kind).unwrap()
+    };
+    let outer = calls("till.ask", SERVER);
+    let (client, inner) = (calls("calc.add", CLIENT), calls("calc.add", SERVER));
+    assert_eq!((&client.trace, &client.parent), (&outer.trace, &outer.id));
+    assert_eq!((&inner.trace, &inner.parent), (&client.trace, &client.id));
+}
+
+#[test]
 fn a_trace_that_is_not_to_be_recorded_is_recorded_nowhere() {
     let collector = Collector::over_http();
     let endpoint = collector.address.clone() + "/v1/traces";
