@@ -8,6 +8,7 @@ mod description;
 mod docs;
 mod imports;
 mod introspect;
+mod method;
 mod rejection;
 
 use std::collections::HashMap;
@@ -18,9 +19,10 @@ use jackfield_wire::reflect::{MethodInfo, RefusedFunction, ServiceInfo};
 use jackfield_wire::{Executed, Generation};
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
-use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
+use wasmtime::component::{Component, InstancePre, Linker};
 
 pub use imports::{MissingImport, MissingImports};
+pub(crate) use method::Method;
 pub use rejection::Rejection;
 
 use crate::breaker::Watch;
@@ -273,41 +275,6 @@ pub(crate) struct Plugin {
     knows_its_calls: bool,
 }
 
-/// One method of a plugin.
-pub(crate) struct Method {
-    info: MethodInfo,
-    plan: Arc<MethodPlan>,
-    index: ComponentExportIndex,
-    habit: Habit,
-    /// Its name, for each call's output.
-    label: Arc<str>,
-}
-
-impl Method {
-    /// Its name, which its calls' output shares.
-    pub(crate) fn label(&self) -> &Arc<str> {
-        &self.label
-    }
-
-    pub(crate) fn info(&self) -> &MethodInfo {
-        &self.info
-    }
-
-    pub(crate) fn plan(&self) -> &MethodPlan {
-        &self.plan
-    }
-
-    /// The same for a call that outlives its plugin.
-    pub(crate) fn shared_plan(&self) -> Arc<MethodPlan> {
-        Arc::clone(&self.plan)
-    }
-
-    /// Where an instance has it.
-    pub(crate) fn index(&self) -> &ComponentExportIndex {
-        &self.index
-    }
-}
-
 impl Plugin {
     pub(crate) fn service(&self) -> &ServiceName {
         &self.service
@@ -332,12 +299,6 @@ impl Plugin {
     /// What it may use.
     pub(crate) fn limits(&self) -> &PluginLimits {
         &self.settings.limits
-    }
-
-    /// Which instances serve its calls.
-    #[expect(dead_code, reason = "every call gets a fresh one so far")]
-    pub(crate) fn instances(&self) -> Instances {
-        self.settings.instances
     }
 
     /// What it runs with.
