@@ -82,7 +82,7 @@ fn compare(record: &Record, now: &Record) -> Result<()> {
         bail!("the record lists plugins/{path}, which no guest has; {REFRESH}");
     }
     if record.sources != now.sources {
-        bail!("the sources in plugins/ changed since the components were made; {REFRESH}");
+        bail!("the sources in plugins/ or wit/ changed since the components were made; {REFRESH}");
     }
     Ok(())
 }

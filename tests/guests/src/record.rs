@@ -1,6 +1,6 @@
 //! The record beside the checked-in components: which rustc made them, of which sources, and their hashes.
 
-use crate::sources::{Guest, all, inputs, plugins_dir};
+use crate::sources::{Guest, all, inputs, plugins_dir, root_dir};
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -88,7 +88,7 @@ fn hash_of(guest: &Guest) -> Result<String> {
 pub(crate) fn hash_sources() -> Result<String> {
     let mut list = String::new();
     for input in inputs()? {
-        let path = plugins_dir().join(&input);
+        let path = root_dir().join(&input);
         let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         // Writing to a String cannot fail.
         let _ = writeln!(list, "{}  {}", hash(&bytes), input.display());

@@ -84,9 +84,14 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Guest> {
 
 /// `plugins/` of the checkout that this crate was compiled in.
 pub(crate) fn plugins_dir() -> PathBuf {
+    root_dir().join("plugins")
+}
+
+/// The checkout that this crate was compiled in.
+pub(crate) fn root_dir() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     // tests/guests stands two folders below the root.
-    here.ancestors().nth(2).unwrap_or(here).join("plugins")
+    here.ancestors().nth(2).unwrap_or(here).to_owned()
 }
 
 /// The stems of the WAT fixtures, sorted.
@@ -101,11 +106,12 @@ pub(crate) fn wat_names() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The files that decide what the components contain, sorted, below `plugins/`.
+/// The files that decide what the components contain, sorted, as seen from the repository's root:
+/// those of `plugins/`, and `wit/`, which guests are made against.
 pub(crate) fn inputs() -> Result<Vec<PathBuf>> {
-    let root = plugins_dir();
+    let root = root_dir();
     let mut found = Vec::new();
-    let mut folders = vec![root.clone()];
+    let mut folders = vec![plugins_dir(), root.join("wit")];
     while let Some(folder) = folders.pop() {
         let entries =
             fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
@@ -161,7 +167,10 @@ mod tests {
     fn inputs_leave_out_components_and_the_record() {
         let inputs = inputs().expect("plugins/ can be listed");
         let has = |path: &str| inputs.iter().any(|input| input == Path::new(path));
-        assert!(has("calc/src/lib.rs") && has("Cargo.lock") && has("greeter-c/build.sh"));
-        assert!(!has("calc/calc.wasm") && !has("components.lock"));
+        for input in ["calc/src/lib.rs", "Cargo.lock", "greeter-c/build.sh"] {
+            assert!(has(&format!("plugins/{input}")), "{input}");
+        }
+        assert!(has("wit/services.wit") && !has("wit/README.md"));
+        assert!(!has("plugins/calc/calc.wasm") && !has("plugins/components.lock"));
     }
 }
