@@ -5,10 +5,12 @@
 //! may run in a lane of its own, where a connection would have to wait for guests.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use jackfield_client::{CallError, Client, ClientBuilder, Context};
+use jackfield_client::{CallError, CallOptions, Client, ClientBuilder, Context};
 use jackfield_host::{
-    Outgoing, OutgoingAnswer, OutgoingArguments, OutgoingCall, OutgoingFailure, Services,
+    Outgoing, OutgoingAnswer, OutgoingArguments, OutgoingCall, OutgoingFailure, OutgoingOptions,
+    Services,
 };
 use jackfield_transport::{Identity, chain};
 use jackfield_wire::{Executed, Failure, Namespace, Status};
@@ -48,21 +50,22 @@ impl ClientServices {
         let build = || {
             let builder = Client::builder()
                 .identity(inner.identity.clone())
-                .namespace(inner.namespace.clone());
+                .namespace(inner.namespace.clone())
+                .sampling(jackfield_observe::sampling());
             inner.registries.iter().fold(builder, ClientBuilder::registry).build()
         };
-        inner.client.get_or_try_init(build).await.map_err(|error| {
-            let text = format!("this host cannot call other services: {}", chain(&error));
-            Failure::not_executed(Status::Unavailable, text)
-        })
+        inner.client.get_or_try_init(build).await.map_err(|error| cannot(&error))
     }
 
     async fn make(self, call: OutgoingCall) -> Result<OutgoingAnswer, OutgoingFailure> {
-        let client = self.client().await?;
+        // First of all, because the time starts to run with it.
         let mut context = Context::new().time_left(call.time_left).hops(call.hops);
         if let Some(trace) = call.trace {
             context = context.trace(trace);
         }
+        let client = self.client().await?;
+        let patience = PATIENCE.min(call.time_left / 2);
+        client.wait_ready(patience).await.map_err(|none| cannot(&none))?;
         let request =
             client.request(&call.target.to_string()).map_err(|error| failure(error.into()))?;
         let request = match call.arguments {
@@ -70,7 +73,8 @@ impl ClientServices {
             OutgoingArguments::Positional(array) => request.positional_json(array),
             OutgoingArguments::Named(object) => request.named_json(object),
         };
-        let answer = request.context(context).send().await.map_err(failure)?;
+        let request = request.context(context).options(options(call.options));
+        let answer = request.send().await.map_err(failure)?;
         Ok(answer.value.map(|json| json.to_vec()))
     }
 }
@@ -96,6 +100,20 @@ impl Services for ClientServices {
     }
 }
 
+/// Nothing goes out from this host.
+fn cannot(error: &(dyn std::error::Error + 'static)) -> Failure {
+    let text = format!("this host cannot call other services: {}", chain(error));
+    Failure::not_executed(Status::Unavailable, text)
+}
+
+fn options(said: OutgoingOptions) -> CallOptions {
+    let OutgoingOptions { deadline, is_idempotent, key, .. } = said;
+    let options = CallOptions::new();
+    let options = deadline.into_iter().fold(options, CallOptions::deadline);
+    let options = key.into_iter().fold(options, CallOptions::key);
+    if is_idempotent { options.idempotent() } else { options }
+}
+
 fn failure(error: CallError) -> OutgoingFailure {
     let (status, executed) = (error.status(), error.executed());
     let failure = Failure::new(status, executed, chain(&error));
@@ -105,3 +123,8 @@ fn failure(error: CallError) -> OutgoingFailure {
     };
     OutgoingFailure { failure, value }
 }
+
+/// How long the first calls wait for a registry, and no longer than half of their time: a plugin
+/// whose own time ends meanwhile could not tell what was missing. One that is there answers within
+/// milliseconds, and whoever has heard of instances once never waits again.
+const PATIENCE: Duration = Duration::from_secs(2);

@@ -73,7 +73,9 @@ pub enum BuildError {
     #[error("no identity")]
     Identity(#[from] IdentityError),
     /// The identity is neither a client's nor a host's.
-    #[error("{0} is the identity of another role; a client needs spiffe://…/client/…")]
+    #[error(
+        "{0} is the identity of another role; a client needs spiffe://…/client/…, or a host's own"
+    )]
     Role(String),
     /// Options were given for what is no service's name.
     #[error("no service can have these options")]

@@ -15,8 +15,8 @@
 //! `plugin` (code → something callable), `value` (JSON ↔ component values), `catalog` (what serves
 //! now), `reload` (folder → catalog), `dispatch` (stream → call → answer), `breaker` (keeps calls
 //! from a plugin that traps), `keeper` (instances between calls), `kept` (versions and rollbacks
-//! between starts), `services` (calls of plugins to others), `lane` (what takes long, away from the threads that serve), `tally` (what becomes
-//! of calls), `registration` (catalog → registry).
+//! between starts), `services` (calls of plugins to others), `lane` (what takes long, away from the
+//! threads that serve), `tally` (what becomes of calls), `registration` (catalog → registry).
 
 mod breaker;
 mod catalog;
@@ -68,6 +68,7 @@ pub use plugin::{MissingImport, MissingImports, Rejection, documented};
 pub use registration::{InstanceMetadata, MetadataError};
 pub use reload::goes_on;
 pub use services::{
-    Outgoing, OutgoingAnswer, OutgoingArguments, OutgoingCall, OutgoingFailure, Services,
+    Outgoing, OutgoingAnswer, OutgoingArguments, OutgoingCall, OutgoingFailure, OutgoingOptions,
+    Services,
 };
 pub use stats::{HostStats, ServiceStats, VersionStats};

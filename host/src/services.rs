@@ -2,6 +2,7 @@
 //!
 //! A host is no client, and knows no registry but the one that it announces itself to: whoever
 //! starts it decides how calls go out. Without anything here every such call is refused.
+//! Implementations must not run a method twice that may have run, unless the call is idempotent.
 
 use std::fmt;
 use std::pin::Pin;
@@ -35,6 +36,21 @@ pub struct OutgoingCall {
     pub trace: Option<TraceContext>,
     /// Calls of services that this one is made for, one within the other.
     pub hops: u8,
+    /// What the plugin says of it.
+    pub options: OutgoingOptions,
+}
+
+/// What a plugin may say of a call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OutgoingOptions {
+    /// How long it may take at most, within the time that is left; `None` leaves it to whoever
+    /// makes the call.
+    pub deadline: Option<Duration>,
+    /// Whether running the method twice does no harm.
+    pub is_idempotent: bool,
+    /// What calls that belong together share.
+    pub key: Option<String>,
 }
 
 /// JSON, whose kind has been looked at, and no more of it.

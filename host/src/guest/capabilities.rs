@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jackfield_wire::name::BUILTIN_SERVICE;
 use jackfield_wire::{Failure, ServiceName, Status};
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
@@ -39,6 +40,19 @@ pub(crate) struct OtherServices {
 impl OtherServices {
     pub(super) fn include(&self, service: &ServiceName) -> bool {
         self.names.contains(service)
+    }
+
+    /// What to tell the author of the plugin `own`, which calls `service` and may not.
+    pub(super) fn lines_that_grant(&self, service: &ServiceName, own: &str) -> String {
+        if service.as_str() == BUILTIN_SERVICE {
+            return format!("{service} is what hosts answer themselves, and no plugin may call it");
+        }
+        let names = self.names.iter().chain([service]).map(ServiceName::as_str);
+        let all = names.map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+        format!(
+            "{own} may not call {service}; to let it, write into {own}.toml, below [grants]: \
+             services = [{all}]"
+        )
     }
 
     /// Begins a call of one of them.
@@ -193,8 +207,8 @@ fn config(grants: &Grants) -> WasiConfigVariables {
 }
 
 /// Said where calls of other services go nowhere.
-const NO_WAY: &str = "this host calls no other services: it was started without a registry, or is \
-                      only trying the plugin";
+const NO_WAY: &str = "no other service can be called from here: the plugin is being tried without \
+                      a network, or runs in a program that gave its host no way to";
 
 /// Random bytes that a guest may ask for at once: the host makes them before the guest's memory
 /// is asked whether they fit.

@@ -59,6 +59,11 @@ impl Output {
         *self.said() = Said::of(source);
     }
 
+    /// Whose it is.
+    pub(super) fn service(&self) -> Arc<str> {
+        Arc::clone(&self.said().source.service)
+    }
+
     pub(super) fn stdout(&self) -> Sink {
         Sink { output: self.clone(), stream: Stream::Stdout }
     }

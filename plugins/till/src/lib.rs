@@ -10,7 +10,7 @@ wit_bindgen::generate!({ world: "demo:till/shop", path: ["../../wit", "wit"], ge
 export!(Till);
 
 use exports::demo::till::till::{About, Guest as Methods};
-use jackfield::plugin::services::{self, Executed, Failure};
+use jackfield::plugin::services::{self, Executed, Failure, Options};
 use jackfield::plugin::{call, log};
 
 struct Till;
@@ -35,8 +35,15 @@ impl Methods for Till {
         }
     }
 
-    fn ask(target: String, arguments: String) -> Result<String, String> {
-        services::call(&target, &arguments).map_err(|failure| told(&failure))
+    fn ask(
+        target: String,
+        arguments: String,
+        deadline: Option<u64>,
+        idempotent: Option<bool>,
+        key: Option<String>,
+    ) -> Result<String, String> {
+        let options = Options { deadline, idempotent: idempotent.unwrap_or(false), key };
+        services::call_with(&target, &arguments, &options).map_err(|failure| told(&failure))
     }
 }
 
