@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the tutorials of docs/ as they are written: tests/tutorials.sh [--binary FILE] [LANG]...   (default: rust js python c)
+# Runs the tutorials of docs/ as they are written: tests/tutorials.sh [--binary FILE] [LANG]...   (default: rust js python c services)
 #
 # Of each page, in its order: the `sh tools` block installs what the language needs, where it is missing and root asks; `sh` blocks
 # are run, line by line; the `sh serve` block is started and stays; a block with a path is written there; an `output` block is what the
@@ -122,7 +122,7 @@ run_page() {
 }
 
 worst=0
-[ $# -gt 0 ] || set -- rust js python c
+[ $# -gt 0 ] || set -- rust js python c services
 for language in "$@"; do
   began=$(now)
   status=0

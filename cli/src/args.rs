@@ -26,7 +26,7 @@ use crate::complete;
 use crate::config::{ConfigFile, lay};
 use crate::problem::Problem;
 use crate::terminal::ColorChoice;
-pub(crate) use author::{BuildArgs, Language, NewArgs, TestArgs};
+pub(crate) use author::{BuildArgs, Language, NewArgs, TestArgs, WitArgs};
 pub(crate) use call::{BenchArgs, CallArgs, LoadArgs, RequestArgs};
 pub(crate) use config::{ConfigArgs, ConfigTask, DoctorArgs, IdentityArgs, Role};
 pub(crate) use gateway::{GatewayArgs, HttpArgs, McpArgs};
@@ -151,6 +151,9 @@ pub(crate) enum Command {
     /// Write a small plugin project
     #[command(after_help = help::NEW)]
     New(NewArgs),
+    /// Give a plugin project the WIT of what Jackfield offers: its call, a log, calls of services
+    #[command(after_help = help::WIT)]
+    Wit(WitArgs),
     /// Build a plugin project with its own tools
     #[command(after_help = help::BUILD)]
     Build(BuildArgs),

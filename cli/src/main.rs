@@ -45,6 +45,7 @@ mod test;
 mod top;
 mod view;
 mod watch;
+mod wit;
 mod words;
 
 use std::process::ExitCode;
@@ -101,6 +102,7 @@ fn run(cli: Cli, terminal: Terminal) -> Outcome {
         Command::Instance(args) => instance::run(args, common, terminal),
         Command::Service(args) => service::run(args, common, terminal),
         Command::New(args) => new::run(args, terminal),
+        Command::Wit(args) => wit::run(args, terminal),
         Command::Build(args) => build::run(args, common, terminal),
         Command::Test(args) => test::run(args, common, terminal),
         Command::Check(args) => check::run(args, common, terminal),

@@ -108,6 +108,24 @@ fn a_project_is_begun_once_and_says_what_comes_next() {
 }
 
 #[test]
+fn a_project_is_given_what_jackfield_offers_as_often_as_it_asks() {
+    let author = Author::new();
+    author.run(&["new", "desk", "--lang", "rust"]).said(0, &[]);
+    let shown = ["jackfield:plugin@0.1.0", "generate_all", "desk.toml", "services = ["];
+    author.run(&["wit", "desk"]).said(0, &shown);
+    let file = "desk/wit/deps/jackfield-plugin.wit";
+    let text = fs::read_to_string(author.path(file)).unwrap();
+    assert!(text.contains("package jackfield:plugin@0.1.0;"), "{text}");
+    author.file(file, "of an older version");
+    author.run(&["wit", "desk"]).said(0, &[]);
+    assert_eq!(fs::read_to_string(author.path(file)).unwrap(), text);
+    author.run(&["wit", "nowhere"]).said(3, &["jackfield new nowhere"]);
+    author.project(ORACLE);
+    author.file("oracle/wit/deps", "");
+    author.run(&["wit", "oracle"]).said(9, &["cannot write", "oracle/wit/deps"]);
+}
+
+#[test]
 fn a_build_leaves_a_documented_component_and_shows_its_interface() {
     let author = Author::new();
     author.project(ORACLE);

@@ -35,6 +35,14 @@ pub(crate) enum Language {
     C,
 }
 
+/// `wit`
+#[derive(Debug, Args)]
+pub(crate) struct WitArgs {
+    /// The project's folder
+    #[arg(value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
+    pub(crate) dir: PathBuf,
+}
+
 /// `build`
 #[derive(Debug, Args)]
 pub(crate) struct BuildArgs {

@@ -238,6 +238,14 @@ Examples:
   jackfield new hello --lang rust
   jackfield new hello --lang python --dir ~/plugins";
 
+pub(super) const WIT: &str = "\
+A plugin needs none of it. Writes wit/deps/jackfield-plugin.wit, replacing what an older version \
+wrote, and says how a project uses it.
+
+Examples:
+  jackfield wit
+  jackfield wit hello";
+
 pub(super) const BUILD: &str = "\
 The first of these files says who builds it:
   Cargo.toml        cargo, for wasm32-wasip2
