@@ -92,7 +92,7 @@ async fn without_a_grant_it_is_refused_with_the_line_that_grants_it() {
     let rig = till("", |_| {}).await;
     let rejected = rig.host.rejected();
     let reason = &rejected[0].reason;
-    assert!(reason.contains("`jackfield:plugin/services@0.1.0` (call)"), "{reason}");
+    assert!(reason.contains("`jackfield:plugin/services@0.1.0` (call, call-with)"), "{reason}");
     assert!(reason.contains("services = []  # add the services that it may call"), "{reason}");
     assert!(rig.host.services().is_empty());
 }
