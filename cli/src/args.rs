@@ -151,7 +151,7 @@ pub(crate) enum Command {
     /// Write a small plugin project
     #[command(after_help = help::NEW)]
     New(NewArgs),
-    /// Give a plugin project the WIT of what Jackfield offers: its call, a log, calls of services
+    /// Give a plugin project the WIT of what Jackfield offers to plugins
     #[command(after_help = help::WIT)]
     Wit(WitArgs),
     /// Build a plugin project with its own tools
