@@ -16,7 +16,7 @@ struct Exporting {
     host: Process,
     registry: Process,
     stage: Stage,
-    _folder: PluginFolder,
+    folder: PluginFolder,
 }
 
 impl Exporting {
@@ -29,7 +29,7 @@ impl Exporting {
         let path = folder.path().to_string_lossy().into_owned();
         let args = ["host", &path, "--registry", &registry.address().to_string()];
         let host = stage.spawn_with("host-a", &args, variables).unwrap();
-        Self { host, registry, stage, _folder: folder }
+        Self { host, registry, stage, folder }
     }
 
     /// The exit code of a call by a command with these variables, and what it says on stderr.
@@ -83,33 +83,26 @@ fn follow(collector: &Collector, protocol: &str) {
 
 #[test]
 fn a_call_of_a_plugin_is_part_of_the_trace_below_its_own_call() {
-    let collector = Collector::start();
-    let stage = stage();
-    let folder = stage.folder("host-a").unwrap();
-    folder.add("calc").unwrap();
-    folder.add("till").unwrap();
-    let manifest = "grants.services = [\"calc\"]";
-    std::fs::write(folder.path().join("till.toml"), manifest).unwrap();
-    let registry = stage.registry().unwrap();
-    let (path, at) = (folder.path().to_string_lossy().into_owned(), registry.address().to_string());
-    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.address.as_str())];
-    let host = stage.spawn_with("host-a", &["host", &path, "--registry", &at], &variables).unwrap();
+    let collector = Collector::over_http();
+    let exporting = Exporting::start(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.address)]);
+    let manifest = exporting.folder.path().join("till.toml");
+    std::fs::write(manifest, "grants.services = [\"calc\"]").unwrap();
+    exporting.folder.add("till").unwrap();
     // The caller records nothing, so the trace begins at the host.
     eventually_blocking("both serve", || {
-        let done = stage.run_at(registry.address(), &["call", "till.ask", "calc.add", "[1, 2]"]);
-        (done.unwrap().code == Some(0)).then_some(())
+        let (code, _) = exporting.call(&["till.ask", "calc.add", "[1, 2]"], &[]);
+        (code == Some(0)).then_some(())
     });
-    host.terminate().unwrap();
-    assert!(host.wait().unwrap().success());
-    let calls = |name: &str, kind| {
-        let heard = collector.heard.lock().unwrap();
-        let mut spans = heard.spans.iter().map(|seen| seen.span.clone());
-        spans.rfind(|span| span.name == name && span.kind == kind).unwrap()
+    exporting.end();
+    let span = |name: &str, kind| {
+        let mut spans = collector.heard.spans().into_iter().map(|(_, span)| span);
+        spans.rfind(|span| span.name == name && span.kind() == kind).unwrap()
     };
-    let outer = calls("till.ask", SERVER);
-    let (client, inner) = (calls("calc.add", CLIENT), calls("calc.add", SERVER));
-    assert_eq!((&client.trace, &client.parent), (&outer.trace, &outer.id));
-    assert_eq!((&inner.trace, &inner.parent), (&client.trace, &client.id));
+    let outer = span("till.ask", SpanKind::Server);
+    let client = span("calc.add", SpanKind::Client);
+    let inner = span("calc.add", SpanKind::Server);
+    assert_eq!((&client.trace_id, &client.parent_span_id), (&outer.trace_id, &outer.span_id));
+    assert_eq!((&inner.trace_id, &inner.parent_span_id), (&client.trace_id, &client.span_id));
 }
 
 #[test]
