@@ -25,7 +25,8 @@ pub(crate) fn call(
     arguments: &'static str,
 ) -> impl FnMut() -> usize + use<> {
     let (deadline_ms, trace, key) = (Some(30_000), None, None);
-    let head = CallHead { service, method, deadline_ms, trace, key, idempotent: false };
+    let (idempotent, hops) = (false, 0);
+    let head = CallHead { service, method, deadline_ms, trace, key, idempotent, hops };
     let request = Request::new(to_cbor(&head), Some(arguments.into()), None);
     let peer = PeerId::new("local", Role::Client, "parts").expect("a plain name is one");
     move || match runtime.block_on(dispatch.value(&request, &peer)) {
@@ -51,7 +52,8 @@ impl Dispatch {
         drop(snapshot);
         let (began, budget) = (Instant::now(), plugin.limits().deadline_for(None));
         let deadline = began + budget;
-        let call = Call { id: 0, plugin: Arc::clone(&plugin), method, began, budget, deadline };
+        let served = Arc::clone(&plugin);
+        let call = Call { id: 0, plugin: served, method, began, budget, deadline, current: None };
         let counted = plugin.tally(method).begin(began);
         request.check_length(plugin.limits().arguments)?;
         let refused = |told| fault::quarantined(plugin.service(), &told);
