@@ -59,6 +59,7 @@ fn call_head() -> CallHead<'static> {
         trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         key: None,
         idempotent: false,
+        hops: 0,
     }
 }
 
