@@ -125,7 +125,7 @@ impl Ended {
             Ok(Verdict::TooMuchCode(bytes)) => {
                 limit(format!("{} MiB for its code ({} MiB)", task.code_bytes >> 20, bytes >> 20))
             }
-            _ if self.said("Cannot allocate memory") => limit(memory()),
+            _ if NO_ROOM.iter().any(|words| self.said(words)) => limit(memory()),
             _ => Err(self.crashed(&self.status.to_string())),
         }
     }
@@ -164,6 +164,9 @@ const WALL_PER_CPU: u32 = 4;
 /// Bytes kept of what a child says last.
 const MAX_TAIL: usize = 4 << 10;
 
+/// What the compiler says that found no room: for its data, or for the stack of a thread.
+const NO_ROOM: [&str; 2] = ["Cannot allocate memory", "ThreadPoolBuildError"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,8 +195,13 @@ mod tests {
         assert_eq!(done, Ok(true));
         let done = shell("kill -XCPU $$").await;
         assert_eq!(done, Err(Rejection::CompileLimit("30 s of CPU time".into())));
-        let done = shell("echo memory allocation of 7 bytes failed >&2; kill -ABRT $$").await;
-        assert_eq!(done, Err(Rejection::CompileLimit("2048 MiB of memory".into())));
+        for failed in [
+            "memory allocation of 7 bytes failed >&2; kill -ABRT $$",
+            "ThreadPoolBuildError >&2; exit 101",
+        ] {
+            let done = shell(&format!("echo {failed}")).await;
+            assert_eq!(done, Err(Rejection::CompileLimit("2048 MiB of memory".into())));
+        }
         for (kill, name) in [("kill -KILL $$", "SIGKILL"), ("kill $$", "SIGTERM")] {
             assert_eq!(shell(kill).await, Err(Rejection::CompilerKilled(name)));
         }

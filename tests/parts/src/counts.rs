@@ -114,9 +114,9 @@ impl FromStr for Counts {
 
 const TOOLS: &str = "# Counted with ";
 
-/// Percent by which a count may differ. Runs of one binary differ by less than one, by the seeds of
-/// hash tables; machines by another one or two, by what their C library picks for copying.
-const TOLERANCE: u64 = 5;
+/// Percent by which a count may differ. Runs of one binary differed by up to 2.3, builds with changes
+/// elsewhere by up to 3.3; machines may by another one or two, by what their C library picks for copying.
+const TOLERANCE: u64 = 10;
 
 /// Another compiler inlines differently, another valgrind shows the program another processor.
 /// Still half as much again is noticed.
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn more_than_the_tolerance_is_slower_and_a_part_cannot_hide() {
         let old = counts("a", &[("x", 1000), ("y", 1000), ("z", 1000), ("tiny", 10), ("left", 1)]);
-        let new = counts("a", &[("x", 1051), ("y", 1050), ("z", 949), ("tiny", 29), ("came", 1)]);
+        let new = counts("a", &[("x", 1101), ("y", 1100), ("z", 899), ("tiny", 29), ("came", 1)]);
         let expected = [
             ("came", Verdict::New),
             ("left", Verdict::Gone),
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(verdicts(&old, &new), expected.map(|(name, verdict)| (name.into(), verdict)));
         let failing: Vec<_> = old.compare(&new).into_iter().filter(Row::fails).collect();
         assert_eq!(failing.len(), 3);
-        assert_eq!(failing[2].to_string(), "      1000 ->       1051  x  SLOWER");
+        assert_eq!(failing[2].to_string(), "      1000 ->       1101  x  SLOWER");
     }
 
     #[test]
