@@ -23,7 +23,7 @@ server=$!
 said() { sed -n "$1" "$work/out"; }
 for _ in $(seq 600); do
   registry=$(said 's/.*registry listening on \([0-9.:]*\).*/\1/p')
-  url=$(said 's/.*for agents \(.*\)$/\1/p')
+  url=$(said 's/.*for agents \([^;]*\).*/\1/p')
   [ -z "$registry" ] || [ -z "$url" ] || break
   kill -0 "$server" 2>/dev/null || break
   sleep 0.1
